@@ -1,0 +1,1 @@
+"""Balancing: one file per algorithm, and the interface of a custom one."""

@@ -1,0 +1,1 @@
+"""The data plane: serves requests; never manages a process."""

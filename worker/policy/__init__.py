@@ -1,0 +1,1 @@
+"""Python that runs when a configuration is loaded, or when a feature of it is used."""
