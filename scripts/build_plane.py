@@ -28,7 +28,11 @@ DIRECTIVES = {
     "warn.undeclared": True,
     "warn.maybe_uninitialized": True,
 }
-SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
+SANITIZE = [
+    "-fsanitize=address,undefined",
+    "-fno-omit-frame-pointer",
+    "-fno-sanitize-recover=undefined",
+]
 
 
 def stale(source: Path, newest_shared: float) -> bool:
@@ -89,7 +93,12 @@ def compile_all(sources: list[Path], *, sanitize: bool, jobs: int) -> None:
                 quiet=True,
             )
             with ThreadPoolExecutor(jobs) as pool:
-                list(pool.map(lambda module: compile_one(build_ext, Distribution, module, scratch), modules))
+                list(
+                    pool.map(
+                        lambda module: compile_one(build_ext, Distribution, module, scratch),
+                        modules,
+                    )
+                )
     finally:
         os.chdir(here)
 
