@@ -1,0 +1,54 @@
+"""What this version cannot do yet: the keys that are reserved for it, and the parts that are parsed only."""
+
+from __future__ import annotations
+
+TLS = False  # certificates are loaded and checked, but no listener speaks TLS
+GRPC = False  # `grpc` is accepted, but upstream connections speak HTTP/1.1 only
+
+_ROUTE_KEYS = frozenset(
+    [
+        "auth",
+        "cache",
+        "compress",
+        "cookie",
+        "cors",
+        "mirror",
+        "priority",
+        "rate_limit",
+        "root",
+        "split",
+        "tracing",
+    ]
+)
+
+# Table -> keys that the design names for a later version. They are refused, but with a better text.
+LATER: dict[str, frozenset[str]] = {
+    "": frozenset(
+        [
+            "acme",
+            "admin",
+            "auth",
+            "cache",
+            "compress",
+            "cors",
+            "discovery",
+            "geoip",
+            "rate_limit",
+            "static",
+            "tracing",
+            "waf",
+        ]
+    ),
+    "network": frozenset({"proxy_protocol", "tcp_fast_open"}),
+    "proxy": _ROUTE_KEYS,
+    "proxy.rules": _ROUTE_KEYS,
+    "load_balancing": frozenset({"discovery", "outlier", "slow_start", "sticky"}),
+    "pools": frozenset({"discovery", "outlier", "slow_start", "sticky"}),
+    "metrics": frozenset({"listen"}),
+    "log": frozenset({"journald", "syslog"}),
+}
+
+
+def is_for_later(table: str, key: str) -> bool:
+    """Whether `key` of `table` (its dotted name without indexes) is reserved for a later version."""
+    return key in LATER.get(table, ())
