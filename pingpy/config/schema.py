@@ -26,63 +26,75 @@ ListedText = BeforeValidator(as_tuple, json_schema_input_type=str | list[str])
 class Global(Table):
     """The process: how many workers, as whom, where its files are, how it reloads and stops."""
 
-    log_level: LogLevel = Field("info", description="error log: debug, info, warn or error")
-    pid_file: str | None = Field(None, description="default: pingpy.pid in runtime_dir")
+    log_level: LogLevel = Field(default="info", description="error log: debug, info, warn or error")
+    pid_file: str | None = Field(default=None, description="default: pingpy.pid in runtime_dir")
     worker_threads: WorkerCount = Field(
-        None, description='worker processes, pinned to CPUs; "auto": one per allowed CPU'
+        default=None, description='worker processes, pinned to CPUs; "auto": one per allowed CPU'
     )
-    worker_processes: WorkerCount = Field(None, description="another name for worker_threads")
-    user: str | None = Field(None, description="workers run as this user when started as root")
-    group: str | None = Field(None, description="and as this group; default: the user's own")
+    worker_processes: WorkerCount = Field(
+        default=None, description="another name for worker_threads"
+    )
+    user: str | None = Field(
+        default=None, description="workers run as this user when started as root"
+    )
+    group: str | None = Field(
+        default=None, description="and as this group; default: the user's own"
+    )
     runtime_dir: str | None = Field(
-        None,
+        default=None,
         description="control socket and hand-off; default: $RUNTIME_DIRECTORY, "
         "else /run/pingpy for root, else a private folder of the user's",
     )
     access_log: str | None = Field(
-        None,
+        default=None,
         description='a path, "stderr", "stdout" or "off"; default: /var/log/pingpy/access.log '
         "where that folder can be used, else stderr",
     )
-    error_log: str = Field("stderr", description='a path, or "stderr"')
+    error_log: str = Field(default="stderr", description='a path, or "stderr"')
     graceful_timeout: PositiveSeconds = Field(
-        30, description="a graceful stop ends after this long, whatever is still open"
+        default=30, description="a graceful stop ends after this long, whatever is still open"
     )
     probation: Seconds = Field(
-        10, description="after a reload, for this long a failing generation is rolled back; 0: off"
+        default=10,
+        description="after a reload, for this long a failing generation is rolled back; 0: off",
     )
     drain_timeout: PositiveSeconds = Field(
-        60, description="requests of a draining generation may take this long"
+        default=60, description="requests of a draining generation may take this long"
     )
     tunnel_drain_timeout: PositiveSeconds = Field(
-        600, description="tunnels of a draining generation are closed within this time"
+        default=600, description="tunnels of a draining generation are closed within this time"
     )
     drain_linger: Seconds = Field(
-        5, description="an idle keep-alive of a draining generation is closed after this silence"
+        default=5,
+        description="an idle keep-alive of a draining generation is closed after this silence",
     )
     max_draining_generations: int = Field(
-        16, ge=1, le=1000, description="beyond it the oldest generation's tunnels are closed"
+        default=16,
+        ge=1,
+        le=1000,
+        description="beyond it the oldest generation's tunnels are closed",
     )
     orphan_timeout: PositiveSeconds = Field(
-        30, description="workers whose master is gone drain for this long"
+        default=30, description="workers whose master is gone drain for this long"
     )
     min_uptime: Seconds = Field(
-        5, description="a worker that lived shorter than this is respawned with a back-off"
+        default=5, description="a worker that lived shorter than this is respawned with a back-off"
     )
     min_workers: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=512,
         description="workers that must be ready in a new generation; default: all",
     )
     upgrade_timeout: PositiveSeconds = Field(
-        60, description="a new master or generation must be ready within this time"
+        default=60, description="a new master or generation must be ready within this time"
     )
     heartbeat_timeout: PositiveSeconds = Field(
-        30, description="a worker silent for this long is replaced"
+        default=30, description="a worker silent for this long is replaced"
     )
     control_users: Users = Field(
-        (), description="users (names or numbers) besides root and our own who may control us"
+        default=(),
+        description="users (names or numbers) besides root and our own who may control us",
     )
 
 
@@ -90,17 +102,19 @@ class Tls(Table):
     """A certificate for some host names, and what is asked of clients there."""
 
     server_name: Annotated[tuple[str, ...], ListedText] = Field(
-        (), description="names this entry is for; none: the default"
+        default=(), description="names this entry is for; none: the default"
     )
     certificate: str = Field(description="path of the certificate chain, PEM")
     key: str = Field(description="path of its private key, PEM")
-    client_ca: str | None = Field(None, description="path of the CAs of client certificates, PEM")
-    client_verify: Literal["off", "optional", "required"] = Field(
-        "off", description="whether clients must show a certificate"
+    client_ca: str | None = Field(
+        default=None, description="path of the CAs of client certificates, PEM"
     )
-    min_version: Literal["1.2", "1.3"] = Field("1.2", description="oldest TLS version")
+    client_verify: Literal["off", "optional", "required"] = Field(
+        default="off", description="whether clients must show a certificate"
+    )
+    min_version: Literal["1.2", "1.3"] = Field(default="1.2", description="oldest TLS version")
     groups: Annotated[tuple[str, ...], Listed] = Field(
-        (), description="key exchange groups in order of preference; none: the library's"
+        default=(), description="key exchange groups in order of preference; none: the library's"
     )
 
 
@@ -108,74 +122,91 @@ class Network(Table):
     """Where requests come in."""
 
     listen: Annotated[tuple[Listen, ...], ListedText] = Field(
-        ("127.0.0.1:8080",),
+        default=("127.0.0.1:8080",),
         description="addresses: host:port, :port, http://..., https://..., unix:/path",
     )
-    ssl_certificate: str | None = Field(None, description="certificate chain, PEM")
-    ssl_certificate_key: str | None = Field(None, description="its private key, PEM")
-    tls: Annotated[tuple[Tls, ...], Listed] = Field((), description="further certificates by name")
+    ssl_certificate: str | None = Field(default=None, description="certificate chain, PEM")
+    ssl_certificate_key: str | None = Field(default=None, description="its private key, PEM")
+    tls: Annotated[tuple[Tls, ...], Listed] = Field(
+        default=(), description="further certificates by name"
+    )
     backlog: int = Field(
-        4096, ge=1, le=65535, description="connections the kernel queues per socket"
+        default=4096, ge=1, le=65535, description="connections the kernel queues per socket"
     )
     reuse_port: Literal["slots", "shared"] | None = Field(
-        None,
+        default=None,
         description='"slots": a socket per worker; "shared": one for all; '
         "default: slots when there is more than one worker",
     )
-    io_uring: bool = Field(True, description="send and receive in batches where the kernel can")
+    io_uring: bool = Field(
+        default=True, description="send and receive in batches where the kernel can"
+    )
     trusted_proxies: Networks = Field(
-        (), description='whose X-Forwarded-* are believed: networks, "loopback", "unix"'
+        default=(), description='whose X-Forwarded-* are believed: networks, "loopback", "unix"'
     )
 
 
 class Limits(Table):
     """Bounds on what one client can make us hold."""
 
-    header_bytes: Bytes = Field(65536, description="size of a request's or response's head")
-    header_count: int = Field(100, ge=1, le=1000, description="fields in a head")
-    request_line_bytes: Bytes = Field(16384, description="size of a request line")
+    header_bytes: Bytes = Field(default=65536, description="size of a request's or response's head")
+    header_count: int = Field(default=100, ge=1, le=1000, description="fields in a head")
+    request_line_bytes: Bytes = Field(default=16384, description="size of a request line")
     body_bytes: Bytes = Field(
-        0, description="size of a request body; 0: no bound (bodies are streamed, not held)"
+        default=0, description="size of a request body; 0: no bound (bodies are streamed, not held)"
     )
     body_rate_bytes: Bytes = Field(
-        100, description="bytes a second that a request body must reach; 0: no bound"
+        default=100, description="bytes a second that a request body must reach; 0: no bound"
     )
     connections: int = Field(
-        32768, ge=1, le=1_000_000, description="downstream connections per worker"
+        default=32768, ge=1, le=1_000_000, description="downstream connections per worker"
     )
-    streams: int = Field(100, ge=1, le=1000, description="HTTP/2 streams at once per connection")
+    streams: int = Field(
+        default=100, ge=1, le=1000, description="HTTP/2 streams at once per connection"
+    )
     idle_upstream: int = Field(
-        128, ge=0, le=65536, description="idle connections each worker keeps per peer"
+        default=128, ge=0, le=65536, description="idle connections each worker keeps per peer"
     )
 
 
 class Timeouts(Table):
     """How long we wait, for whom."""
 
-    header: PositiveSeconds = Field(10, description="for a request's head, from its first byte")
-    body: PositiveSeconds = Field(30, description="between two reads of a request body")
-    idle: PositiveSeconds = Field(60, description="for the next request on a kept connection")
-    send: PositiveSeconds = Field(60, description="for a client or an origin that takes no bytes")
-    connect: PositiveSeconds = Field(5, description="for a connection to a peer")
-    response: PositiveSeconds = Field(
-        60, description="for a response's head, and between two reads of its body"
+    header: PositiveSeconds = Field(
+        default=10, description="for a request's head, from its first byte"
     )
-    tunnel: PositiveSeconds = Field(3600, description="for a tunnel (WebSocket) without bytes")
+    body: PositiveSeconds = Field(default=30, description="between two reads of a request body")
+    idle: PositiveSeconds = Field(
+        default=60, description="for the next request on a kept connection"
+    )
+    send: PositiveSeconds = Field(
+        default=60, description="for a client or an origin that takes no bytes"
+    )
+    connect: PositiveSeconds = Field(default=5, description="for a connection to a peer")
+    response: PositiveSeconds = Field(
+        default=60, description="for a response's head, and between two reads of its body"
+    )
+    tunnel: PositiveSeconds = Field(
+        default=3600, description="for a tunnel (WebSocket) without bytes"
+    )
     upstream_idle: PositiveSeconds = Field(
-        60, description="an idle connection to a peer is closed after this long"
+        default=60, description="an idle connection to a peer is closed after this long"
     )
     drain: PositiveSeconds | None = Field(
-        None, description="another name for drain_timeout in [global]"
+        default=None, description="another name for drain_timeout in [global]"
     )
 
 
 class Metrics(Table):
     """The page of counters for Prometheus."""
 
-    enabled: bool = Field(True, description="serve it on every listener, before any rule")
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = Field("/metrics", description="its path")
+    enabled: bool = Field(default=True, description="serve it on every listener, before any rule")
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = Field(
+        default="/metrics", description="its path"
+    )
     allow: Networks = Field(
-        ("loopback", "unix"), description="who may read it; a forwarded request never is loopback"
+        default=("loopback", "unix"),
+        description="who may read it; a forwarded request never is loopback",
     )
 
 
@@ -183,17 +214,21 @@ class Log(Table):
     """The form of the access log."""
 
     format: str = Field(
-        "combined",
+        default="combined",
         description="combined, combined_upstream, common, vcombined, json, logfmt, "
         "or a text with nginx's $variables",
     )
-    level: LogLevel | None = Field(None, description="another name for log_level in [global]")
+    level: LogLevel | None = Field(
+        default=None, description="another name for log_level in [global]"
+    )
 
 
 class Sentry(Table):
     """Where exceptions are reported."""
 
-    dsn: str | None = Field(None, pattern=r"^https?://", description="the project's DSN; none: off")
+    dsn: str | None = Field(
+        default=None, pattern=r"^https?://", description="the project's DSN; none: off"
+    )
 
 
 class Module(Table):
@@ -204,7 +239,7 @@ class Module(Table):
     )
     class_: str = Field(alias="class", pattern=r"^[A-Za-z_]\w*$", description="the class in it")
     name: Name | None = Field(
-        None, description="its name in `filters`; default: the class's name in lower case"
+        default=None, description="its name in `filters`; default: the class's name in lower case"
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="given to the class, which checks them"
@@ -214,17 +249,21 @@ class Module(Table):
 class Config(Table):
     """The whole file."""
 
-    global_: Global = Field(Global(), alias="global", description="the process")
-    network: Network = Field(Network(), description="where requests come in")
-    limits: Limits = Field(Limits(), description="bounds")
-    timeouts: Timeouts = Field(Timeouts(), description="deadlines")
-    proxy: Proxy = Field(Proxy(), description="rules, and their defaults")
-    load_balancing: LoadBalancing = Field(LoadBalancing(), description="the default pool")
-    pools: Annotated[tuple[Pool, ...], Listed] = Field((), description="named sets of peers")
-    health_check: HealthCheck | None = Field(
-        None, description="probes of every peer; without this table there are none"
+    global_: Global = Field(default=Global(), alias="global", description="the process")
+    network: Network = Field(default=Network(), description="where requests come in")
+    limits: Limits = Field(default=Limits(), description="bounds")
+    timeouts: Timeouts = Field(default=Timeouts(), description="deadlines")
+    proxy: Proxy = Field(default=Proxy(), description="rules, and their defaults")
+    load_balancing: LoadBalancing = Field(default=LoadBalancing(), description="the default pool")
+    pools: Annotated[tuple[Pool, ...], Listed] = Field(
+        default=(), description="named sets of peers"
     )
-    metrics: Metrics = Field(Metrics(), description="counters")
-    log: Log = Field(Log(), description="access log")
-    sentry: Sentry = Field(Sentry(), description="error reports")
-    modules: Annotated[tuple[Module, ...], Listed] = Field((), description="the user's classes")
+    health_check: HealthCheck | None = Field(
+        default=None, description="probes of every peer; without this table there are none"
+    )
+    metrics: Metrics = Field(default=Metrics(), description="counters")
+    log: Log = Field(default=Log(), description="access log")
+    sentry: Sentry = Field(default=Sentry(), description="error reports")
+    modules: Annotated[tuple[Module, ...], Listed] = Field(
+        default=(), description="the user's classes"
+    )

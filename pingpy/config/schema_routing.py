@@ -33,24 +33,28 @@ Count = Annotated[int, Field(ge=0, le=1_000_000)]
 class RuleTimeouts(Table):
     """Deadlines of one rule; what is absent comes from [timeouts]."""
 
-    body: PositiveSeconds | None = Field(None, description="between two reads of a request body")
-    connect: PositiveSeconds | None = Field(None, description="for a connection to a peer")
-    response: PositiveSeconds | None = Field(
-        None, description="for a response's head, and between two reads of its body"
+    body: PositiveSeconds | None = Field(
+        default=None, description="between two reads of a request body"
     )
-    tunnel: PositiveSeconds | None = Field(None, description="for a tunnel without bytes")
+    connect: PositiveSeconds | None = Field(default=None, description="for a connection to a peer")
+    response: PositiveSeconds | None = Field(
+        default=None, description="for a response's head, and between two reads of its body"
+    )
+    tunnel: PositiveSeconds | None = Field(default=None, description="for a tunnel without bytes")
 
 
 class Retry(Table):
     """When another peer is tried; what was sent decides whether it may be."""
 
-    attempts: Annotated[int, Field(ge=0, le=20)] = Field(2, description="tries after the first")
+    attempts: Annotated[int, Field(ge=0, le=20)] = Field(
+        default=2, description="tries after the first"
+    )
     on: RetryReasons = Field(
-        ("connect", "closed"),
+        default=("connect", "closed"),
         description='"connect", "closed" (a reused connection died), "timeout", statuses',
     )
     budget: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.2, description="retries as a share of requests, above all rules"
+        default=0.2, description="retries as a share of requests, above all rules"
     )
 
 
@@ -61,7 +65,8 @@ class Rewrite(Table):
         description=r"the new path; each * is what it was in `path`, with `regex` \1 is a group"
     )
     regex: str | None = Field(
-        None, description="a regular expression (Python's) for the whole path, instead of `path`"
+        default=None,
+        description="a regular expression (Python's) for the whole path, instead of `path`",
     )
 
 
@@ -71,15 +76,17 @@ class Redirect(Table):
     to: HeaderValue = Field(
         min_length=1, description="Location; $scheme $host $request_uri $uri $args, * as in `path`"
     )
-    status: Literal[301, 302, 303, 307, 308] = Field(302, description="its status")
+    status: Literal[301, 302, 303, 307, 308] = Field(default=302, description="its status")
 
 
 class Respond(Table):
     """A fixed answer instead of an origin."""
 
-    status: Annotated[int, Field(ge=200, le=599)] = Field(200, description="its status")
-    body: str = Field("", description="its body")
-    content_type: HeaderValue = Field("text/plain; charset=utf-8", description="of the body")
+    status: Annotated[int, Field(ge=200, le=599)] = Field(default=200, description="its status")
+    body: str = Field(default="", description="its body")
+    content_type: HeaderValue = Field(
+        default="text/plain; charset=utf-8", description="of the body"
+    )
 
 
 RetryOrCount = Annotated[
@@ -109,7 +116,8 @@ class RouteDefaults(Table):
     """The keys that [proxy] sets for every rule, and that a rule may set for itself."""
 
     load_balancing: Algorithm | None = Field(
-        None, description="how peers are chosen; default: round_robin, or what the pool says"
+        default=None,
+        description="how peers are chosen; default: round_robin, or what the pool says",
     )
     set_request_header: HeaderLines = Field(
         default_factory=dict, description="to the origin: replace or add"
@@ -117,24 +125,30 @@ class RouteDefaults(Table):
     add_request_header: AddableHeaderLines = Field(
         default_factory=dict, description="to the origin: add beside what is there"
     )
-    remove_request_header: RemovableHeaderNames = Field((), description="to the origin: drop")
+    remove_request_header: RemovableHeaderNames = Field(
+        default=(), description="to the origin: drop"
+    )
     set_response_header: HeaderLines = Field(
         default_factory=dict, description="to the client, on our own answers too: replace or add"
     )
     add_response_header: HeaderLines = Field(
         default_factory=dict, description="to the client: add beside what is there"
     )
-    remove_response_header: HeaderNames = Field((), description="to the client: drop")
-    timeouts: RuleTimeouts = Field(RuleTimeouts(), description="deadlines")
-    retry: RetryOrCount | None = Field(None, description="when another peer is tried; or a number")
+    remove_response_header: HeaderNames = Field(default=(), description="to the client: drop")
+    timeouts: RuleTimeouts = Field(default=RuleTimeouts(), description="deadlines")
+    retry: RetryOrCount | None = Field(
+        default=None, description="when another peer is tried; or a number"
+    )
     forward_host: Literal["client", "upstream"] | None = Field(
-        None,
+        default=None,
         description="Host sent to the origin: the client's (default), or the \"upstream\" URL's",
     )
-    grpc: bool | None = Field(None, description="speak HTTP/2 to the origin; default: false")
-    websocket: bool | None = Field(None, description="let Upgrade through; default: false")
+    grpc: bool | None = Field(
+        default=None, description="speak HTTP/2 to the origin; default: false"
+    )
+    websocket: bool | None = Field(default=None, description="let Upgrade through; default: false")
     filters: Annotated[tuple[Name, ...], Listed] = Field(
-        (), description="modules by name, in order; a rule's come after those of [proxy]"
+        default=(), description="modules by name, in order; a rule's come after those of [proxy]"
     )
 
 
@@ -142,28 +156,31 @@ class Rule(RouteDefaults):
     """One rule: the first in file order whose conditions all hold decides."""
 
     host: HostPatterns = Field(
-        (), description='hosts, * as in paths; the single word "upstream" means forward_host'
+        default=(),
+        description='hosts, * as in paths; the single word "upstream" means forward_host',
     )
-    path: PathPatterns = Field((), description="paths; * is any characters, / too, or none")
-    method: Methods = Field((), description="methods")
+    path: PathPatterns = Field(default=(), description="paths; * is any characters, / too, or none")
+    method: Methods = Field(default=(), description="methods")
     header: HeaderMatches = Field(
-        (), description='"Name" (present) or "Name: value" with *; in a list all must hold'
+        default=(), description='"Name" (present) or "Name: value" with *; in a list all must hold'
     )
-    header_value: HeaderValue | None = Field(None, description="the value of a single `header`")
+    header_value: HeaderValue | None = Field(
+        default=None, description="the value of a single `header`"
+    )
     query: QueryMatches = Field(
-        (), description='"name" (present) or "name=value" with *; in a list all must hold'
+        default=(), description='"name" (present) or "name=value" with *; in a list all must hold'
     )
     upstream: Annotated[
         tuple[Upstream, ...], BeforeValidator(as_tuple, json_schema_input_type=str | list[str])
-    ] = Field((), description="a URL, a list of URLs, or the name of a pool or backend")
+    ] = Field(default=(), description="a URL, a list of URLs, or the name of a pool or backend")
     rewrite: RewriteOrPath | None = Field(
-        None, description="the path sent to the origin, each * as in `path`; or {to, regex}"
+        default=None, description="the path sent to the origin, each * as in `path`; or {to, regex}"
     )
     redirect: RedirectOrUrl | None = Field(
-        None, description="answer with a Location; or {to, status}"
+        default=None, description="answer with a Location; or {to, status}"
     )
     respond: RespondOrShort | None = Field(
-        None, description="answer with a text or a status; or {status, body, content_type}"
+        default=None, description="answer with a text or a status; or {status, body, content_type}"
     )
 
 
@@ -171,9 +188,11 @@ class Proxy(RouteDefaults):
     """Defaults for every rule, and the rules."""
 
     host: Literal["client", "upstream"] | None = Field(
-        None, description="another name for forward_host"
+        default=None, description="another name for forward_host"
     )
-    rules: Annotated[tuple[Rule, ...], Listed] = Field((), description="the rules, in order")
+    rules: Annotated[tuple[Rule, ...], Listed] = Field(
+        default=(), description="the rules, in order"
+    )
 
 
 class BackendTable(Table):
@@ -181,32 +200,40 @@ class BackendTable(Table):
 
     name: Name = Field(description="its name: in logs, and in a rule's upstream")
     address: Backend = Field(description="host:port, unix:/path or https://host:port")
-    weight: Weight = Field(1, description="its share of the traffic; 0: drained")
-    group: Name | None = Field(None, description="the pool it belongs to instead of the default")
-    max_connections: Count = Field(0, description="from each worker; 0: no bound")
+    weight: Weight = Field(default=1, description="its share of the traffic; 0: drained")
+    group: Name | None = Field(
+        default=None, description="the pool it belongs to instead of the default"
+    )
+    max_connections: Count = Field(default=0, description="from each worker; 0: no bound")
 
 
 class LoadBalancing(Table):
     """The default pool: it serves requests that no rule matches."""
 
-    algorithm: Algorithm = Field("round_robin", description="how peers are chosen")
-    backends: Annotated[tuple[BackendTable, ...], Listed] = Field((), description="its members")
+    algorithm: Algorithm = Field(default="round_robin", description="how peers are chosen")
+    backends: Annotated[tuple[BackendTable, ...], Listed] = Field(
+        default=(), description="its members"
+    )
 
 
 class HealthCheck(Table):
     """How each peer is probed, once per host."""
 
-    enabled: bool = Field(True, description="whether peers are probed")
-    type: Literal["http", "tcp"] = Field("http", description="a request, or only a connection")
-    interval: PositiveSeconds = Field(10, description="between two probes of one peer")
-    timeout: PositiveSeconds = Field(5, description="of one probe; at most the interval")
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = Field("/", description="requested path")
-    expected_status: Statuses = Field((200,), description='a status, "2xx", or a list')
+    enabled: bool = Field(default=True, description="whether peers are probed")
+    type: Literal["http", "tcp"] = Field(
+        default="http", description="a request, or only a connection"
+    )
+    interval: PositiveSeconds = Field(default=10, description="between two probes of one peer")
+    timeout: PositiveSeconds = Field(default=5, description="of one probe; at most the interval")
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = Field(
+        default="/", description="requested path"
+    )
+    expected_status: Statuses = Field(default=(200,), description='a status, "2xx", or a list')
     unhealthy_threshold: Annotated[int, Field(ge=1, le=1000)] = Field(
-        1, description="failures in a row that take a peer out"
+        default=1, description="failures in a row that take a peer out"
     )
     healthy_threshold: Annotated[int, Field(ge=1, le=1000)] = Field(
-        1, description="successes in a row that bring it back"
+        default=1, description="successes in a row that bring it back"
     )
 
 
@@ -214,30 +241,34 @@ class PeerTable(Table):
     """One member of a pool."""
 
     address: Backend = Field(description="host:port, unix:/path or https://host:port")
-    name: Name | None = Field(None, description="its name in logs; default: its address")
-    weight: Weight = Field(1, description="its share of the traffic; 0: drained")
-    max_connections: Count | None = Field(None, description="default: the pool's")
+    name: Name | None = Field(default=None, description="its name in logs; default: its address")
+    weight: Weight = Field(default=1, description="its share of the traffic; 0: drained")
+    max_connections: Count | None = Field(default=None, description="default: the pool's")
 
 
 class Queue(Table):
     """Where requests wait while every peer is at max_connections."""
 
-    size: Count = Field(128, description="requests that may wait in each worker; 0: none")
-    timeout: PositiveSeconds = Field(5, description="for how long; then 503")
+    size: Count = Field(default=128, description="requests that may wait in each worker; 0: none")
+    timeout: PositiveSeconds = Field(default=5, description="for how long; then 503")
 
 
 class Pool(Table):
     """A named set of peers, for rules to refer to."""
 
     name: Name = Field(description="what a rule's upstream says")
-    algorithm: Algorithm = Field("round_robin", description="how peers are chosen")
+    algorithm: Algorithm = Field(default="round_robin", description="how peers are chosen")
     peers: Annotated[tuple[PeerTable, ...], Listed] = Field(min_length=1, description="its members")
     health_check: Annotated[
         HealthCheck | None,
         BeforeValidator(as_table("enabled"), json_schema_input_type=bool | HealthCheck),
-    ] = Field(None, description="overrides keys of [health_check]; false: no probes")
-    retry: RetryOrCount | None = Field(None, description="when another peer is tried; or a number")
-    max_connections: Count = Field(0, description="to each peer, from each worker; 0: no bound")
+    ] = Field(default=None, description="overrides keys of [health_check]; false: no probes")
+    retry: RetryOrCount | None = Field(
+        default=None, description="when another peer is tried; or a number"
+    )
+    max_connections: Count = Field(
+        default=0, description="to each peer, from each worker; 0: no bound"
+    )
     queue: Annotated[
         Queue, BeforeValidator(as_table("size"), json_schema_input_type=int | Queue)
-    ] = Field(Queue(), description="for requests beyond max_connections; or a number")
+    ] = Field(default=Queue(), description="for requests beyond max_connections; or a number")

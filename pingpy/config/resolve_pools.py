@@ -1,0 +1,171 @@
+"""Which peers an upstream yields: a pool by name, a backend by name, URLs, or the default pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pingpy.config.addresses import UpstreamAddress, parse_backend, parse_upstream
+from pingpy.config.patterns import ALGORITHMS
+from pingpy.config.resolved import (
+    ResolvedHealthCheck,
+    ResolvedPeer,
+    ResolvedPool,
+    ResolvedRetry,
+)
+from pingpy.config.schema import Config
+from pingpy.config.schema_routing import BackendTable, HealthCheck, PeerTable, Pool, Queue, Retry
+from pingpy.config.values import status_set
+
+DEFAULT_POOL = "default"
+_DEFAULT_RETRY = Retry()
+_DEFAULT_QUEUE = Queue()
+
+
+class PoolResolver:
+    """Follows the names in `upstream`; equal pools are one object, made when first asked for."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._made: dict[str, ResolvedPool] = {}
+        self._pools = {pool.name: pool for pool in config.pools}
+        self._backends = {b.name: b for b in config.load_balancing.backends}
+        self._groups: dict[str, list[BackendTable]] = {}
+        for backend in config.load_balancing.backends:
+            self._groups.setdefault(backend.group or DEFAULT_POOL, []).append(backend)
+        self._health_check = resolved_health_check(config.health_check)
+
+    def used(self) -> tuple[ResolvedPool, ...]:
+        """Every pool that was asked for, once, in that order."""
+        return tuple(self._made.values())
+
+    def own_retry(self, pool: ResolvedPool) -> Retry | None:
+        """What [[pools]] says about retries in this pool."""
+        configured = self._pools.get(pool.name.partition("/")[0])
+        return configured.retry if configured else None
+
+    def default(self) -> ResolvedPool | None:
+        """The pool of the backends that have no group; None when there are none."""
+        return self._group(DEFAULT_POOL, None) if DEFAULT_POOL in self._groups else None
+
+    def of_rule(
+        self, upstream: Sequence[str], algorithm: str | None, fallback: str | None
+    ) -> ResolvedPool:
+        """The pool of a rule; its own algorithm beats the pool's, which beats that of [proxy]."""
+        name = upstream[0]
+        if len(upstream) == 1 and name in self._pools:
+            return self._named(self._pools[name], algorithm)
+        if len(upstream) == 1 and name in self._groups and name not in self._backends:
+            return self._group(name, algorithm)
+        peers = [self._peer(text) for text in upstream]
+        return self._make(_joined(peers), "round_robin", algorithm or fallback, peers, None)
+
+    def _named(self, pool: Pool, algorithm: str | None) -> ResolvedPool:
+        peers = [_pool_peer(peer, pool) for peer in pool.peers]
+        return self._make(pool.name, pool.algorithm, algorithm, peers, pool)
+
+    def _group(self, name: str, algorithm: str | None) -> ResolvedPool:
+        peers = [_backend_peer(backend, backend.address) for backend in self._groups[name]]
+        return self._make(name, self._config.load_balancing.algorithm, algorithm, peers, None)
+
+    def _peer(self, text: str) -> ResolvedPeer:
+        """A backend by its name, alone or as the host of a URL (its address counts), or a URL."""
+        if text in self._backends:
+            return _backend_peer(self._backends[text], self._backends[text].address)
+        url = parse_upstream(text)
+        named = {name.lower(): backend for name, backend in self._backends.items()}.get(url.host)
+        if named is not None:
+            return _backend_peer(named, _with_scheme(named.address, url))
+        return _peer(url.text, url, 1, 0)
+
+    def _make(
+        self,
+        name: str,
+        own: str,
+        override: str | None,
+        peers: Iterable[ResolvedPeer],
+        pool: Pool | None,
+    ) -> ResolvedPool:
+        """The pool of this name; another algorithm than its own makes it another pool."""
+        algorithm = canonical_algorithm(override or own)
+        if algorithm != canonical_algorithm(own):
+            name = f"{name}/{algorithm}"
+        if name not in self._made:
+            queue = pool.queue if pool else _DEFAULT_QUEUE
+            retry = (pool.retry if pool else None) or self._config.proxy.retry
+            self._made[name] = ResolvedPool(
+                name=name,
+                algorithm=algorithm,
+                peers=tuple(peers),
+                health_check=self._health_check_of(pool),
+                retry=resolved_retry(retry),
+                queue_size=queue.size,
+                queue_seconds=queue.timeout,
+            )
+        return self._made[name]
+
+    def _health_check_of(self, pool: Pool | None) -> ResolvedHealthCheck | None:
+        if pool is None or pool.health_check is None:
+            return self._health_check
+        own = pool.health_check
+        if self._config.health_check is None or not own.enabled:
+            return resolved_health_check(own)
+        given = {key: getattr(own, key) for key in own.model_fields_set}
+        return resolved_health_check(self._config.health_check.model_copy(update=given))
+
+
+def canonical_algorithm(name: str) -> str:
+    """The one name of an algorithm; "module:Class" stays as it is."""
+    return ALGORITHMS.get(name, name)
+
+
+def resolved_health_check(check: HealthCheck | None) -> ResolvedHealthCheck | None:
+    """The probe, its timeout clamped to the interval so that one peer never has two under way."""
+    if check is None or not check.enabled:
+        return None
+    return ResolvedHealthCheck(
+        type=check.type,
+        interval_seconds=check.interval,
+        timeout_seconds=min(check.timeout, check.interval),
+        path=check.path,
+        expected_status=status_set(check.expected_status),
+        unhealthy_threshold=check.unhealthy_threshold,
+        healthy_threshold=check.healthy_threshold,
+    )
+
+
+def resolved_retry(retry: Retry | None) -> ResolvedRetry:
+    """The retry rules, or their defaults."""
+    retry = retry or _DEFAULT_RETRY
+    return ResolvedRetry(
+        attempts=retry.attempts,
+        on_connect="connect" in retry.on,
+        on_closed="closed" in retry.on,
+        on_timeout="timeout" in retry.on,
+        statuses=status_set(tuple(r for r in retry.on if isinstance(r, int) or r.endswith("xx"))),
+        budget=retry.budget,
+    )
+
+
+def _joined(peers: Sequence[ResolvedPeer]) -> str:
+    """A name made of the peers' own; it stays the same wherever the rule stands."""
+    return ",".join(f"https://{p.name}" if p.scheme == "https" else p.name for p in peers)
+
+
+def _with_scheme(address: str, url: UpstreamAddress) -> str:
+    return f"https://{address}" if url.scheme == "https" and "://" not in address else address
+
+
+def _backend_peer(backend: BackendTable, address: str) -> ResolvedPeer:
+    return _peer(backend.name, parse_backend(address), backend.weight, backend.max_connections)
+
+
+def _pool_peer(peer: PeerTable, pool: Pool) -> ResolvedPeer:
+    bound = pool.max_connections if peer.max_connections is None else peer.max_connections
+    address = parse_backend(peer.address)
+    return _peer(peer.name or address.text, address, peer.weight, bound)
+
+
+def _peer(name: str, address: UpstreamAddress, weight: int, bound: int) -> ResolvedPeer:
+    return ResolvedPeer(
+        name, address.scheme, address.host, address.port, address.unix_path, weight, bound
+    )
