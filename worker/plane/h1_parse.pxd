@@ -3,12 +3,23 @@
 cdef enum:
     MAX_FIELDS = 128          # the configured header_count may be lower, never higher
 
+from worker.plane.h1_chunks cimport Chunks, ChunkStep, ChunkResult, chunks_begin, chunks_next
+from worker.plane.h1_chunks cimport CHUNK_MORE, CHUNK_DATA, CHUNK_END, CHUNK_BAD
+
 # Why a head or a chunk was refused; `fault_text(fault)` gives the words for the log.
 cdef enum Fault:
     FAULT_NONE = 0
+    FAULT_METHOD, FAULT_CONNECT, FAULT_LINE_SPACE, FAULT_LINE_LONG, FAULT_TARGET_OCTET, FAULT_TARGET_FORM
+    FAULT_AUTHORITY, FAULT_VERSION_SYNTAX, FAULT_VERSION, FAULT_STATUS_LINE, FAULT_LINE_END
+    FAULT_NAME, FAULT_NAME_SPACE, FAULT_FOLD, FAULT_VALUE_OCTET, FAULT_HEAD_LONG, FAULT_FIELD_COUNT
+    FAULT_HOST_MISSING, FAULT_HOST_REPEATED, FAULT_HOST_SYNTAX, FAULT_LENGTH_SYNTAX, FAULT_LENGTH_CONFLICT
+    FAULT_CODING_SYNTAX, FAULT_CODING_UNKNOWN, FAULT_CODING_OLD, FAULT_CODING_LENGTH
+    FAULT_CONNECTION_SYNTAX, FAULT_CONNECTION_NOMINATES
+    FAULT_CHUNK_SIZE, FAULT_CHUNK_EXTENSION, FAULT_CHUNK_LONG, FAULT_CHUNK_END, FAULT_TRAILER_SYNTAX
+    FAULT_TRAILER_NAME, FAULT_TRAILER_LONG, FAULTS
 
 # Field names that the proxy itself acts upon. 0: any other name.
-cdef enum FieldKind:
+cdef enum:                    # FieldKind; without a name, because Cython does not index arrays by a named enum
     F_OTHER = 0
     F_HOST, F_CONNECTION, F_CONTENT_LENGTH, F_TRANSFER_ENCODING, F_EXPECT, F_UPGRADE, F_TE, F_TRAILER
     F_KEEP_ALIVE, F_PROXY_CONNECTION, F_X_FORWARDED_FOR, F_X_FORWARDED_PROTO, F_X_FORWARDED_HOST, F_FORWARDED
@@ -37,7 +48,7 @@ cdef struct Field:
     unsigned int end              # first byte after the CRLF
     unsigned short name_size
     unsigned char kind            # FieldKind
-    unsigned char hop             # 1: hop-by-hop or nominated by Connection, never forwarded
+    unsigned char hop             # 1: hop-by-hop, nominated by Connection, or an equal repeat of Content-Length: never forwarded
     unsigned int name_hash        # FNV-1a of the lower-cased name
 
 cdef struct Head:
@@ -56,7 +67,7 @@ cdef struct Head:
     int status                    # responses
     int reason, reason_size
     long long content_length      # -1: none
-    int first[24]                 # by FieldKind: index of the first such field, or -1 (F_KINDS <= 24)
+    int first[32]                 # by FieldKind: index of the first such field, or -1 (F_KINDS is 25; [0] is unused)
     Field fields[128]
 
 cdef struct HeadLimits:
@@ -72,24 +83,5 @@ cdef int scan_response(unsigned char[::1] view, long long start, long long end, 
 # empty line is there, or a byte that can never be right), else 0: the cost of a dripped head stays linear.
 cdef int worth_scanning(unsigned char[::1] view, long long checked, long long end) except -1
 
-cdef struct Chunks:
-    int state
-    int line_bytes                # of the chunk line or trailer section so far, bounded
-    long long left                # data bytes of the current chunk still to come
-    int fault
-
-cdef enum ChunkResult:
-    CHUNK_MORE = 0                # all of `position..end` was consumed, or what remains must be kept and shown again
-    CHUNK_DATA = 1                # data at data_start, data_size bytes
-    CHUNK_END = 2                 # the body is over; trailers (if any) are at trailer_start, trailer_size bytes, checked
-    CHUNK_BAD = -2
-
-cdef struct ChunkStep:
-    long long position            # next byte to look at
-    long long data_start, data_size
-    long long trailer_start, trailer_size   # whole field lines, each with CRLF, forbidden names refused (RFC 9110 6.5.1)
-
-cdef int chunks_begin(Chunks* chunks) except -1
-cdef int chunks_next(unsigned char[::1] view, long long position, long long end, Chunks* chunks, ChunkStep* step) except? -1
-
 cpdef str fault_text(int fault)
+cdef int fault_status(int fault)          # the status of the refusal of a request; a refused response is always 502
