@@ -147,7 +147,7 @@ def chunk_line(
     end: cython.longlong,
     chunks: cython.pointer(Chunks),
 ) -> cython.longlong:
-    """Read on in a chunk line; extensions are checked and dropped (RFC 9112 7.1.1). Returns where the line or the input ends."""
+    """Read on in a chunk line; extensions are checked and dropped (RFC 9112 7.1.1). Returns where it stopped."""
     octet: cython.uchar
     while at < end:
         octet = view[at]
@@ -259,7 +259,7 @@ def trailer_octet(
 def is_forbidden(
     view: cython.uchar[::1], start: cython.longlong, colon: cython.longlong
 ) -> cython.bint:
-    """Whether the name that ends here must not be a trailer field. An equal hash is enough: a false hit only refuses."""
+    """Whether the name that ends here must not be a trailer field. An equal hash will do: it only refuses."""
     hashed: cython.uint = FNV_BASIS
     index: cython.int
     i: cython.longlong

@@ -1,7 +1,8 @@
 """Scans HTTP/1 request and response heads once, strictly: what is not positively recognised is refused."""
 
 import cython
-from cython.cimports.worker.plane.h1_fields import scan_fields, settle_fields
+from cython.cimports.worker.plane.h1_connection import settle_fields
+from cython.cimports.worker.plane.h1_fields import scan_fields
 from cython.cimports.worker.plane.octets import CLASS, LOWER, O_DIGIT, O_PATH, O_QUERY, O_VALUE
 from cython.cimports.worker.plane.target import is_host
 
@@ -87,7 +88,7 @@ def fault_status(fault):
 
 
 def worth_scanning(view, checked, end):
-    """Look for the empty line, a control octet, a bare CR or a bare LF in what is new, and up to three octets before."""
+    """Look for the empty line, a control octet, a bare CR or a bare LF in what is new (from 3 before)."""
     at: cython.longlong = max(checked - 3, 0)
     octet: cython.uchar
     last: cython.uchar = 0
@@ -163,7 +164,7 @@ def scan_request(view, start, end, head, limits):
 @cython.cfunc
 @cython.exceptval(-1, check=True)
 def settle_host(view: cython.uchar[::1], head: cython.pointer(Head)) -> cython.int:
-    """RFC 9112 3.2, 3.2.2: a Host field is a must in HTTP/1.1; the authority of an absolute-form target wins over it."""
+    """RFC 9112 3.2, 3.2.2: HTTP/1.1 must have a Host field; an absolute-form target wins over it."""
     index: cython.int = head.first[F_HOST]
     if index < 0:
         return refuse(head, FAULT_HOST_MISSING) if head.minor else 0
@@ -316,7 +317,7 @@ def scan_target(
 def absolute_form(
     view: cython.uchar[::1], at: cython.longlong, end: cython.longlong, head: cython.pointer(Head)
 ) -> cython.longlong:
-    """RFC 9112 3.2.2: "http://" or "https://" and an authority without userinfo. Returns the position after it, 0 or -2."""
+    """RFC 9112 3.2.2: "http://" or "https://" and a host, no userinfo. Returns the position after it, 0 or -2."""
     i: cython.int = 0
     begin: cython.longlong
     if view[at] == 0x20 or view[at] == 0x09:

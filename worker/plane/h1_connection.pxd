@@ -1,0 +1,7 @@
+# Connection, TE and Transfer-Encoding. Refusals: -2, with head.fault set; else 0.
+from worker.plane.h1_parse cimport Field, Head
+
+cdef int connection_options(unsigned char[::1] view, Head* head, Field* field) except? -1
+cdef int te_members(unsigned char[::1] view, Head* head, Field* field) except? -1
+# After the last field: framing, upgrade and nominated fields, which need all of them.
+cdef int settle_fields(unsigned char[::1] view, Head* head) except? -1
