@@ -1,0 +1,146 @@
+"""What one table of costs does not show: memory, idle connections, latency at a fixed rate, growth, reuse."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark import accounting
+from benchmark.generator import Generator, Load
+from benchmark.rounds import Plan, Samples, Slice, interleave, measure, median, ratio
+from benchmark.servers import Server, one_rule, pingpy
+
+IDLE_CONNECTIONS = 9000
+Finding = tuple[str, str]
+
+
+def memory(servers: dict[str, Server], generator: Generator) -> list[Finding]:
+    """Memory per worker, and what each idle connection adds to it."""
+    found = []
+    for name, server in servers.items():
+        if name == "relay":
+            continue
+        pids = [server.worker()] if name.startswith("pingpy") else accounting.tree(server.pid)
+        rest = sum(map(accounting.pss_bytes, pids))
+        held = generator.hold(server.port, IDLE_CONNECTIONS)
+        time.sleep(1)
+        each = (sum(map(accounting.pss_bytes, pids)) - rest) / max(1, held["requests"])
+        generator.drop()
+        time.sleep(1)
+        note = f" ({held['errors']} refused)" if held["errors"] else ""
+        found.append((f"{name}: worker at rest", f"{rest / 1e6:.1f} MB"))
+        found.append((f"{name}: per idle connection", f"{each:.0f} bytes{note}"))
+    return found
+
+
+def latency(servers: dict[str, Server], generator: Generator, plan: Plan) -> list[Finding]:
+    """The median and the slowest hundredth at a fixed rate, timed from when a request was due."""
+    found = []
+    for rate in (2000, 6000):
+
+        def take(name: str, rate: int = rate) -> Slice:
+            return measure(servers[name], generator, Load(rate=rate), plan)
+
+        samples = interleave(list(servers), plan.rounds, take)
+        for name, slices in samples.items():
+            p50, p99 = median(slices, "p50_us"), median(slices, "p99_us") / 1000
+            found.append((f"{name} at {rate}/s", f"p50 {p50:.0f} us, p99 {p99:.1f} ms"))
+    return found
+
+
+def many_rules(count: int, origin_port: int) -> str:
+    """As many rules, of which the last takes the load."""
+    rules = [
+        f'[[proxy.rules]]\npath = "/service-{number}/*"\nhost = "host-{number}.test"\n'
+        f'upstream = "http://127.0.0.1:{origin_port}"\n'
+        for number in range(count - 1)
+    ]
+    return "\n".join([*rules, one_rule(origin_port)])
+
+
+def many_peers(count: int, origin_port: int) -> str:
+    """One rule with as many peers: every address of 127.0.0.0/8 leads to the same origin."""
+    addresses = [f"127.0.{1 + number // 250}.{1 + number % 250}" for number in range(count)]
+    listed = ", ".join(f'"http://{address}:{origin_port}"' for address in addresses)
+    return f'[[proxy.rules]]\npath = "/*"\nupstream = [{listed}]\n'
+
+
+class Growth:
+    """Several pingpys side by side, of which each has more of something."""
+
+    def __init__(
+        self, directory: Path, generator: Generator, plan: Plan, origin_port: int, base_port: int
+    ) -> None:
+        self.directory = directory
+        self.generator = generator
+        self.plan = plan
+        self.origin_port = origin_port
+        self.base_port = base_port
+
+    def run(self, cpu: int | None) -> list[Finding]:
+        """Start them, measure, stop them."""
+        origin = self.origin_port
+        kinds: dict[str, str] = {
+            "1 rule": one_rule(origin),
+            "1,000 rules": many_rules(1000, origin),
+            "10,000 rules": many_rules(10_000, origin),
+            "2 peers": many_peers(2, origin),
+            "1,000 peers": many_peers(1000, origin),
+            f"{IDLE_CONNECTIONS} idle": one_rule(origin),
+        }
+        servers = {
+            kind: pingpy(f"pingpy-{number}", self.base_port + number, self.directory, more)
+            for number, (kind, more) in enumerate(kinds.items())
+        }
+        try:
+            for server in servers.values():
+                server.start(self.directory, cpu)
+            idle = servers[f"{IDLE_CONNECTIONS} idle"]
+            self.generator.hold(idle.port, IDLE_CONNECTIONS)
+            samples = interleave(list(servers), self.plan.rounds, self.taker(servers))
+            self.generator.drop()
+        finally:
+            for server in servers.values():
+                server.stop()
+        return list(describe(samples))
+
+    def taker(self, servers: dict[str, Server]) -> Callable[[str], Slice]:
+        """How a slice of one kind is taken."""
+        return lambda kind: measure(servers[kind], self.generator, Load(), self.plan)
+
+
+def describe(samples: Samples) -> list[Finding]:
+    """Each kind as a multiple of the one it grew from."""
+    found = []
+    for kind, slices in samples.items():
+        start = "2 peers" if kind == "1,000 peers" else "1 rule"
+        times = 1 / (ratio(samples, start, kind) or 1)
+        found.append((f"with {kind}", f"{median(slices, 'us'):.1f} us, {times:.2f} x {start}"))
+    return found
+
+
+def reuse(
+    directory: Path, generator: Generator, plan: Plan, ports: tuple[int, int], cpu: int | None
+) -> list[Finding]:
+    """Upstream connections opened per 10,000 requests, by one worker and by four on the same load."""
+    origin_port, port = ports
+    found: list[Finding] = []
+    for number, workers in enumerate((1, 4)):
+        name = f"pingpy-reuse-{workers}"
+        server = pingpy(name, port + number, directory, one_rule(origin_port), workers)
+        server.start(directory, cpu)
+        try:
+            generator.run(server.port, Load(), 1.0)
+            rates = []
+            for _ in range(max(3, plan.rounds // 2)):
+                before = generator.stats()["connections"]
+                result = generator.run(server.port, Load(), 2.0)
+                opened = generator.stats()["connections"] - before
+                rates.append(opened * 10_000 / max(1, result["requests"]))
+        finally:
+            server.stop()
+        figure = f"{statistics.median(rates):.1f} connections to the origin per 10,000 requests"
+        found.append((f"{workers} worker{'s' if workers > 1 else ''}", figure))
+    return found

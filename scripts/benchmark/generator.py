@@ -1,0 +1,94 @@
+"""The load generator as Python sees it: builds the C program, gives it orders, takes its answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SOURCES = Path(__file__).parent / "load"
+
+
+@dataclass(frozen=True)
+class Load:
+    """One kind of load."""
+
+    path: str = "/1k"
+    connections: int = 64
+    close_each: bool = False
+    body_bytes: int = 0
+    rate: float = 0
+
+    @property
+    def answer_bytes(self) -> int:
+        """What each answer's body must have."""
+        return {"/1k": 1024, "/10k": 10240, "/1m": 1 << 20, "/chunked": 10240}.get(self.path, 12)
+
+
+def build(into: Path) -> None:
+    """Compile generator and relay."""
+    into.mkdir(parents=True, exist_ok=True)
+    for program, sources in {
+        "loadgen": ["loadgen.c", "client.c", "origin.c", "loop.c"],
+        "relay": ["relay.c", "loop.c"],
+    }.items():
+        paths = [str(SOURCES / name) for name in sources]
+        subprocess.run(["gcc", "-O2", "-Wall", "-o", str(into / program), *paths], check=True)
+
+
+class Generator:
+    """The running program: origin and clients."""
+
+    def __init__(self, program: Path, origin_port: int, cpu: int | None) -> None:
+        pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
+        self.process = subprocess.Popen(
+            [*pin, str(program), str(origin_port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def order(self, line: str) -> dict[str, Any]:
+        """Give an order, wait for its answer."""
+        if self.process.stdin is None or self.process.stdout is None:
+            raise RuntimeError("the generator was started without pipes")
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the load generator died at: {line}")
+        return dict(json.loads(answer))
+
+    def run(self, port: int, load: Load, seconds: float, requests: int = 0) -> dict[str, Any]:
+        """Put this load on a port, and check that what came back was whole."""
+        result = self.order(
+            f"run port={port} connections={load.connections} seconds={seconds} path={load.path}"
+            f" close={int(load.close_each)} body={load.body_bytes} rate={load.rate}"
+            f" requests={requests}"
+        )
+        if result["bytes"] < result["requests"] * load.answer_bytes:
+            raise RuntimeError(f"answers on port {port} were too short: {result}")
+        return result
+
+    def hold(self, port: int, connections: int) -> dict[str, Any]:
+        """Open connections, ask once on each, and keep them idle."""
+        return self.order(f"hold port={port} connections={connections} seconds=60 path=/1k")
+
+    def drop(self) -> None:
+        """Close what is held."""
+        self.order("drop")
+
+    def stats(self) -> dict[str, Any]:
+        """What the origin has counted."""
+        return self.order("stats")
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(10)

@@ -1,0 +1,52 @@
+/* One epoll loop, the connections on it, and the bytes that wait to leave: what origin and client share. */
+#ifndef LOADGEN_LOOP_H
+#define LOADGEN_LOOP_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct connection {
+    int fd;                                                     /* -1 once closed; freed after the turn */
+    void (*ready)(struct connection *, uint32_t events);
+    const char *output;                                         /* borrowed, never freed here */
+    size_t output_left;
+    int waits_to_write;
+    struct connection *next_closed;
+};
+
+enum verdict { BROKEN = -1, BLOCKED = 0, DONE = 1 };
+
+extern char scratch[1 << 18];                                   /* what the last recv brought */
+
+uint64_t now_ns(void);
+void loop_start(void);
+void loop_add(struct connection *);
+void loop_add_paused(struct connection *);                      /* also told when it becomes writable */
+void loop_close(struct connection *);
+void loop_turn(int timeout_ms);
+enum verdict loop_send(struct connection *, const char *data, size_t size);
+enum verdict loop_flush(struct connection *);
+int listen_on(uint32_t host, int port);
+int connect_to(int port);
+char *find_header(char *head, const char *name);                /* the value's start, or NULL; head ends in NUL */
+
+/* origin.c */
+struct origin_counters { uint64_t connections, requests, errors; };
+extern struct origin_counters origin_counters;
+void origin_start(int port);
+
+/* client.c */
+struct load {
+    int port, connections, close_each, body_bytes, hold;
+    double seconds, rate;                                       /* rate 0: as fast as answers come */
+    uint64_t requests;                                          /* stop after so many; 0: only by time */
+    char path[128];
+};
+int client_busy(void);
+void client_run(const struct load *);
+void client_tick(void);                                         /* after each turn */
+int client_timeout_ms(void);
+void client_drop_held(void);
+
+#endif

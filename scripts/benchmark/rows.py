@@ -1,0 +1,93 @@
+"""The rows of the table: which load, who takes part, and the bars that pingpy is held to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.generator import Load
+from benchmark.rounds import Samples, ratio
+
+EVERYBODY = ("nginx", "haproxy", "caddy", "pingora", "relay", "pingpy")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`who` must be at least `must` times as cheap as `against`; `aim` is where we want to be."""
+
+    who: str
+    against: str
+    must: float
+    aim: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    title: str
+    load: Load
+    servers: tuple[str, ...] = EVERYBODY
+    bars: tuple[Bar, ...] = ()
+    reference: str = "nginx"
+    big_buffers: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one bar came out."""
+
+    row: str
+    bar: Bar
+    found: float
+
+    @property
+    def met(self) -> bool:
+        return self.found >= self.bar.must
+
+    @property
+    def aimed(self) -> bool:
+        return self.found >= self.bar.aim
+
+
+# "At most 1.35 times the relay's cost" is "at least 1 / 1.35 times as cheap".
+ROWS = (
+    Row(
+        "1k",
+        "keep-alive, 1 KiB",
+        Load(),
+        (*EVERYBODY, "pingpy+hook"),
+        (
+            Bar("pingpy", "relay", 1 / 1.35, 1.0),
+            Bar("pingpy", "pingora", 3.2, 4.5),
+            Bar("pingpy+hook", "relay", 1 / 1.5, 1 / 1.2),
+        ),
+    ),
+    Row("10k", "keep-alive, 10 KiB", Load("/10k"), bars=(Bar("pingpy", "nginx", 1.45, 1.8),)),
+    Row(
+        "1m",
+        "keep-alive, 1 MiB (nginx with big buffers)",
+        Load("/1m", connections=16),
+        bars=(Bar("pingpy", "nginx", 1.0, 1.5),),
+        big_buffers=True,
+    ),
+    Row(
+        "close",
+        "connection per request, 1 KiB",
+        Load(close_each=True),
+        tuple(name for name in EVERYBODY if name != "relay"),
+        (Bar("pingpy", "nginx", 1.0, 1.2),),
+    ),
+    Row("post", "POST, 10 KiB body", Load("/post", body_bytes=10240)),
+    Row("chunked", "answers in chunks, 10 KiB", Load("/chunked")),
+)
+
+
+def judge(row: Row, samples: Samples) -> list[Verdict]:
+    """Compare a row with its bars; a bar against an absent proxy is left out."""
+    verdicts = []
+    for bar in row.bars:
+        found = ratio(samples, bar.against, bar.who)
+        if found is not None:
+            verdicts.append(Verdict(row.name, bar, found))
+    return verdicts

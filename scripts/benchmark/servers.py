@@ -1,0 +1,185 @@
+"""The proxies that are compared: how each is configured, started, found ready, and stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark import accounting
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PINGORA = ROOT / "build" / "pingora" / "release" / "pingora-relay"
+START_SECONDS = 20.0
+
+
+@dataclass
+class Server:
+    """One proxy under test. Its ports: the first for most rows, "big" for the row with long bodies."""
+
+    name: str
+    command: list[str]
+    port: int
+    big_port: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        if self.process is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self.process.pid
+
+    def start(self, directory: Path, cpu: int | None) -> None:
+        """Start it on its CPU and wait until it answers."""
+        pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
+        with (directory / f"{self.name}.out").open("ab") as output:
+            self.process = subprocess.Popen(
+                [*pin, *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(self.port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                said = (directory / f"{self.name}.out").read_text(errors="replace")
+                raise RuntimeError(f"{self.name} did not start: {said[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it and whatever it started."""
+        if self.process is None:
+            return
+        pids = accounting.tree(self.pid)
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            self.process.wait(5)
+        self.process = None
+
+    def worker(self) -> int:
+        """The process that carries the traffic: of the children the one that has worked most."""
+        return max(
+            accounting.tree(self.pid), key=lambda pid: (accounting.cpu_us([pid]), pid != self.pid)
+        )
+
+
+def answers(port: int) -> bool:
+    """Whether a request comes through to the origin."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/1k", timeout=2) as response:
+            return len(response.read()) == 1024
+    except OSError:
+        return False
+
+
+def fill(template: str, target: Path, **values: object) -> Path:
+    """Write a configuration with its @PLACES@ filled in."""
+    text = (HERE / "configs" / template).read_text()
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    target.write_text(text)
+    return target
+
+
+def pingpy(
+    name: str, port: int, directory: Path, more: str, workers: int = 1, source: Path = ROOT
+) -> Server:
+    """Pingpy with these routing tables."""
+    path = fill(
+        "pingpy.toml",
+        directory / f"{name}.toml",
+        NAME=name,
+        PORT=port,
+        DIR=directory,
+        WORKERS=workers,
+        MORE=more,
+    )
+    command = [sys.executable, "-P", "-m", "pingpy", "-c", str(path)]
+    return Server(name, command, port, big_port=port, environment={"PYTHONPATH": str(source)})
+
+
+def one_rule(origin_port: int) -> str:
+    """The usual routing: one rule, one origin."""
+    return f'[[proxy.rules]]\npath = "/*"\nupstream = "http://127.0.0.1:{origin_port}"\n'
+
+
+def with_hook(origin_port: int) -> str:
+    """The same with a Python filter on every request."""
+    module = HERE / "configs" / "hook.py"
+    return (
+        one_rule(origin_port)
+        + 'filters = ["hook"]\n'
+        + f'\n[[modules]]\nname = "hook"\npath = "{module}"\nclass = "AddHeader"\n'
+    )
+
+
+def available(directory: Path, origin_port: int, base_port: int) -> dict[str, Server]:
+    """Every proxy this machine has, pingpy with and without a hook among them."""
+    ports = iter(range(base_port, base_port + 50))
+    found: dict[str, Server] = {}
+    relay = str(ROOT / "build" / "benchmark" / "relay")
+    port = next(ports)
+    found["relay"] = Server("relay", [relay, str(port), str(origin_port)], port, port)
+    if nginx := shutil.which("nginx"):
+        port, big = next(ports), next(ports)
+        places = {"PORT": port, "BIG_PORT": big, "ORIGIN": origin_port, "DIR": directory}
+        path = fill("nginx.conf", directory / "nginx.conf", **places)
+        log = f"{directory}/nginx.error.log"
+        command = [nginx, "-p", str(directory), "-e", log, "-c", str(path)]
+        found["nginx"] = Server("nginx", command, port, big)
+    if haproxy := shutil.which("haproxy"):
+        port = next(ports)
+        places = {"PORT": port, "ORIGIN": origin_port, "DIR": directory}
+        path = fill("haproxy.cfg", directory / "haproxy.cfg", **places)
+        found["haproxy"] = Server("haproxy", [haproxy, "-f", str(path)], port, port)
+    if caddy := shutil.which("caddy"):
+        port = next(ports)
+        places = {"PORT": port, "ORIGIN": origin_port, "DIR": directory}
+        path = fill("Caddyfile", directory / "Caddyfile", **places)
+        command = [caddy, "run", "--config", str(path), "--adapter", "caddyfile"]
+        found["caddy"] = Server("caddy", command, port, port, {"GOMAXPROCS": "1"})
+    if PINGORA.exists():
+        port = next(ports)
+        command = [str(PINGORA), str(port), str(origin_port), f"{directory}/pingora.access.log"]
+        found["pingora"] = Server("pingora", command, port, port)
+    found["pingpy"] = pingpy("pingpy", next(ports), directory, one_rule(origin_port))
+    hooked = with_hook(origin_port)
+    found["pingpy+hook"] = pingpy("pingpy+hook", next(ports), directory, hooked)
+    return found
+
+
+def build_pingora() -> None:
+    """Compile the Pingora side: about five minutes, once."""
+    if not shutil.which("cargo"):
+        raise SystemExit("bench: --pingora needs cargo")
+    flags = {"RUSTFLAGS": "-C target-cpu=native"}
+    subprocess.run(
+        [
+            "cargo",
+            "build",
+            "--release",
+            "--locked",
+            "--target-dir",
+            str(ROOT / "build" / "pingora"),
+        ],
+        cwd=HERE / "pingora",
+        env={**os.environ, **flags},
+        check=True,
+    )
