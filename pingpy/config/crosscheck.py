@@ -1,11 +1,142 @@
-"""What no single key can know: names that must exist, things that exclude each other, dead rules."""
+"""What no single key can know: things that exclude or need each other; names, pools and rules follow."""
 
 from __future__ import annotations
 
-from pingpy.config.finding import Finding
+from collections.abc import Iterator
+
+from pingpy.config import features
+from pingpy.config.addresses import parse_listen
+from pingpy.config.crosscheck_pools import check_pools
+from pingpy.config.crosscheck_rules import check_rules
+from pingpy.config.finding import Finding, Path, warning
+from pingpy.config.log_format import check_format
+from pingpy.config.patterns import closest
 from pingpy.config.schema import Config
+from pingpy.config.schema_routing import HealthCheck
+from pingpy.config.shadow import dead_rules
+
+# Two spellings of one setting; only one of each pair may be used.
+_ALIASES: tuple[tuple[Path, Path], ...] = (
+    (("global", "worker_threads"), ("global", "worker_processes")),
+    (("global", "drain_timeout"), ("timeouts", "drain")),
+    (("global", "log_level"), ("log", "level")),
+    (("proxy", "forward_host"), ("proxy", "host")),
+)
 
 
 def cross_check(config: Config) -> list[Finding]:
     """Everything wrong or odd between keys that are each fine by themselves."""
-    return []
+    return [
+        *_aliases(config),
+        *_listeners(config),
+        *_certificates(config),
+        *_health_checks(config),
+        *_modules(config),
+        *check_format(config.log.format),
+        *check_pools(config),
+        *check_rules(config),
+        *dead_rules(config),
+    ]
+
+
+def _is_set(config: Config, path: Path) -> bool:
+    table, key = path
+    name = "global_" if table == "global" else str(table)
+    return key in getattr(config, name).model_fields_set
+
+
+def _aliases(config: Config) -> Iterator[Finding]:
+    for first, second in _ALIASES:
+        if _is_set(config, first) and _is_set(config, second):
+            message = f'"{second[1]}" and "{first[1]}" in [{first[0]}] are one setting'
+            yield Finding(second, message, "keep one of them", on_key=True)
+
+
+def _listeners(config: Config) -> Iterator[Finding]:
+    network = config.network
+    if not network.listen:
+        yield Finding(("network", "listen"), "expected at least one address, found an empty list")
+    has_certificate = bool(network.tls or network.ssl_certificate)
+    seen: dict[str, str] = {}
+    for index, text in enumerate(network.listen):
+        path: Path = ("network", "listen", index)
+        addresses = parse_listen(text)
+        for address in addresses:
+            if address.text in seen:
+                first = seen[address.text]
+                also = "" if first in (text, address.text) else f' (as "{first}")'
+                yield Finding(path, f"{address.text} is listened on twice{also}", "remove one")
+                break
+            seen[address.text] = text
+        if addresses[0].scheme != "https":
+            continue
+        if not features.TLS:
+            plain = f"http://{text.removeprefix('https://')}"
+            yield Finding(
+                path, "listeners for TLS are not available in this version", f'write "{plain}"'
+            )
+        elif not has_certificate:
+            yield Finding(path, f"{text} has no certificate", "set ssl_certificate and its key")
+
+
+def _certificates(config: Config) -> Iterator[Finding]:
+    network = config.network
+    pairs = (("ssl_certificate", "ssl_certificate_key"), ("ssl_certificate_key", "ssl_certificate"))
+    for given, missing in pairs:
+        if getattr(network, given) and not getattr(network, missing):
+            message = f'"{given}" needs "{missing}"'
+            yield Finding(("network", given), message, f"add {missing} to [network]", on_key=True)
+    if not features.TLS and (network.tls or network.ssl_certificate):
+        path: Path = ("network", "ssl_certificate" if network.ssl_certificate else "tls")
+        yield warning(
+            path, "the certificate is checked but not used: this version speaks no TLS", on_key=True
+        )
+
+
+def _health_checks(config: Config) -> Iterator[Finding]:
+    overall = config.health_check
+    if overall is not None:
+        yield from _health_check(("health_check",), overall, overall)
+    for index, pool in enumerate(config.pools):
+        own = pool.health_check
+        if own is None:
+            continue
+        given = {key: getattr(own, key) for key in own.model_fields_set}
+        merged = overall.model_copy(update=given) if overall else own
+        yield from _health_check(("pools", index, "health_check"), own, merged)
+
+
+def _health_check(path: Path, own: HealthCheck, merged: HealthCheck) -> Iterator[Finding]:
+    """Oddities of one table; `merged` has what it takes from [health_check], too."""
+    given = own.model_fields_set
+    if merged.timeout > merged.interval and given & {"timeout", "interval"}:
+        key = "timeout" if "timeout" in given else "interval"
+        message = f"the timeout ({merged.timeout:g} s) is longer than the interval ({merged.interval:g} s)"
+        yield warning((*path, key), message, f"{merged.interval:g} s is used for both")
+    if merged.type == "tcp":
+        for key in ("path", "expected_status"):
+            if key in given:
+                yield warning(
+                    (*path, key), f'"{key}" is not used by probes of type "tcp"', on_key=True
+                )
+
+
+def _modules(config: Config) -> Iterator[Finding]:
+    names: list[str] = []
+    for index, module in enumerate(config.modules):
+        name = module.name or module.class_.lower()
+        if name in names:
+            key = "name" if module.name else "class"
+            yield Finding(
+                ("modules", index, key),
+                f'there are two modules named "{name}"',
+                "give one a `name`",
+            )
+        names.append(name)
+    tables = [((("proxy",)), config.proxy.filters)]
+    rules = [(("proxy", "rules", i), rule.filters) for i, rule in enumerate(config.proxy.rules)]
+    for path, filters in [*tables, *rules]:
+        for position, name in enumerate(filters):
+            if name not in names:
+                advice = closest(name, names) or f"modules: {', '.join(names) or 'none'}"
+                yield Finding((*path, "filters", position), f'there is no module "{name}"', advice)

@@ -41,9 +41,12 @@ class _NotingParser(Parser):
         key: Key = super()._parse_key()
         parts = [part.key for part in key]
         span = Span(start, start + len(self.text[start : self._idx].rstrip()))
-        before = self.text[:start].rstrip(" \t") if start < 3 else self._before(start)
-        if before.endswith("["):
-            self._open_table(start, parts, span, is_array=before.endswith("[["))
+        opening = self._before(start)
+        if opening.endswith("["):
+            brackets = 2 if opening.endswith("[[") else 1
+            line_end = self.text.find("]", span.end)
+            place = Span(self.text.rfind("[" * brackets, 0, start), line_end + brackets)
+            self._open_table(start, parts, place, is_array=brackets == 2)
         else:
             base = self._inside or self._table
             for size in range(1, len(parts) + 1):

@@ -47,7 +47,7 @@ _CUSTOM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 def closest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """`did you mean "x"?` for the known word nearest to this one, or nothing."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.66)
     return f'did you mean "{near[0]}"?' if near else ""
 
 
