@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
@@ -99,6 +99,7 @@ def _listener_scheme(scheme: str, port: int) -> ListenerScheme:
     return "https" if scheme == "https" or port in TLS_PORTS else "auto"
 
 
+@lru_cache(maxsize=1 << 16)  # asked for again by the cross-checks and by resolve
 def parse_upstream(text: str) -> UpstreamAddress:
     """An upstream URL, or unix:/path; refuses what a URL may have and an origin's address may not."""
     if text.startswith("unix:"):
@@ -111,15 +112,15 @@ def parse_upstream(text: str) -> UpstreamAddress:
     known: Scheme = "https" if scheme == "https" else "http"
     if rest.startswith("unix:"):
         return UpstreamAddress(known, "", 0, _unix_path(rest, _UPSTREAM_HELP))
-    parts = urlsplit(text)
-    if "@" in parts.netloc:
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
         refuse(f"a user name or password is not allowed in {shown(text)}", _UPSTREAM_HELP)
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "?" in text or "#" in text:
+    if rest not in (authority, f"{authority}/"):
         refuse(
             f"the URL of an upstream has no path, found {shown(text)}",
-            f'write "{scheme}://{parts.netloc}", and `rewrite` to change the path',
+            f'write "{scheme}://{authority}", and `rewrite` to change the path',
         )
-    return _endpoint(known, parts.netloc, _UPSTREAM_HELP)
+    return _endpoint(known, authority, _UPSTREAM_HELP)
 
 
 def parse_backend(text: str) -> UpstreamAddress:

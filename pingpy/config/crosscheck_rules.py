@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pingpy.config import features
 from pingpy.config.addresses import parse_backend, parse_upstream
@@ -18,17 +19,32 @@ _DESTINATIONS = ("upstream", "redirect", "respond")
 REDIRECT_VARIABLES = ("scheme", "host", "request_uri", "uri", "args")
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What an upstream may name: backends, also as the host of a URL, and pools and groups."""
+
+    backends: dict[str, BackendTable]
+    hosts: dict[str, BackendTable]
+    sets: set[str]
+
+    @classmethod
+    def of(cls, config: Config) -> _Names:
+        backends = {backend.name: backend for backend in config.load_balancing.backends}
+        hosts = {name.lower(): backend for name, backend in backends.items()}
+        groups = {backend.group for backend in backends.values() if backend.group}
+        return cls(backends, hosts, groups | {pool.name for pool in config.pools})
+
+
 def check_rules(config: Config) -> Iterator[Finding]:
     """Findings about [proxy] and [[proxy.rules]]."""
-    backends = {backend.name: backend for backend in config.load_balancing.backends}
-    sets = {pool.name for pool in config.pools} | {b.group for b in backends.values() if b.group}
+    names = _Names.of(config)
     yield from _headers(("proxy",), config.proxy)
     for index, rule in enumerate(config.proxy.rules):
         path: Path = ("proxy", "rules", index)
         yield from _headers(path, rule)
         yield from _conditions(path, rule)
         yield from _destination(path, rule)
-        yield from _upstream(path, rule, backends, sets)
+        yield from _upstream(path, rule, names)
         yield from _rewrite(path, rule)
         yield from _redirect(path, rule)
     yield from _grpc(config)
@@ -86,15 +102,13 @@ def _destination(path: Path, rule: Rule) -> Iterator[Finding]:
                 yield Finding((*path, key), f'"{key}" needs "upstream"', on_key=True)
 
 
-def _upstream(
-    path: Path, rule: Rule, backends: dict[str, BackendTable], sets: set[str]
-) -> Iterator[Finding]:
+def _upstream(path: Path, rule: Rule, names: _Names) -> Iterator[Finding]:
     addresses: set[str] = set()
     for position, text in enumerate(rule.upstream):
         place: Path = (*path, "upstream", position)
         if "://" in text or text.startswith("unix:"):
             url = parse_upstream(text)
-            backend = backends.get(url.host)
+            backend = names.hosts.get(url.host)
             if (
                 backend is not None
                 and url.port_given
@@ -104,25 +118,23 @@ def _upstream(
                 yield warning(place, message, f'write "{backend.name}", or rename the backend')
             key = text if backend is None else backend.address
             address = url.text if backend is None else parse_backend(key).text
-        elif text in backends:
-            address = parse_backend(backends[text].address).text
-        elif text in sets:
+        elif text in names.backends:
+            address = parse_backend(names.backends[text].address).text
+        elif text in names.sets:
             address = text
             if len(rule.upstream) > 1:
                 message = f'the pool "{text}" cannot be part of a list'
                 yield Finding(place, message, "name it alone, or list URLs")
         else:
-            yield _unknown_name(place, text, sets, backends)
+            yield _unknown_name(place, text, names)
             continue
         if address in addresses:
             yield Finding(place, f"{address} is in this list twice")
         addresses.add(address)
 
 
-def _unknown_name(
-    path: Path, text: str, sets: set[str], backends: dict[str, BackendTable]
-) -> Finding:
-    known = sorted(sets | backends.keys())
+def _unknown_name(path: Path, text: str, names: _Names) -> Finding:
+    known = sorted(names.sets | names.backends.keys())
     listed = f"defined: {', '.join(known[:12])}" if known else "no pool or backend is defined"
     advice = closest(text, known) or f'{listed}; for a host write "http://{text}"'
     return Finding(path, f'there is no pool or backend "{text}"', advice)

@@ -17,7 +17,6 @@ from pingpy.config.schema_routing import BackendTable, HealthCheck, PeerTable, P
 from pingpy.config.values import status_set
 
 DEFAULT_POOL = "default"
-_DEFAULT_RETRY = Retry()
 _DEFAULT_QUEUE = Queue()
 
 
@@ -29,6 +28,7 @@ class PoolResolver:
         self._made: dict[str, ResolvedPool] = {}
         self._pools = {pool.name: pool for pool in config.pools}
         self._backends = {b.name: b for b in config.load_balancing.backends}
+        self._hosts = {name.lower(): backend for name, backend in self._backends.items()}
         self._groups: dict[str, list[BackendTable]] = {}
         for backend in config.load_balancing.backends:
             self._groups.setdefault(backend.group or DEFAULT_POOL, []).append(backend)
@@ -72,7 +72,7 @@ class PoolResolver:
         if text in self._backends:
             return _backend_peer(self._backends[text], self._backends[text].address)
         url = parse_upstream(text)
-        named = {name.lower(): backend for name, backend in self._backends.items()}.get(url.host)
+        named = self._hosts.get(url.host)
         if named is not None:
             return _backend_peer(named, _with_scheme(named.address, url))
         return _peer(url.text, url, 1, 0)
@@ -135,7 +135,10 @@ def resolved_health_check(check: HealthCheck | None) -> ResolvedHealthCheck | No
 
 def resolved_retry(retry: Retry | None) -> ResolvedRetry:
     """The retry rules, or their defaults."""
-    retry = retry or _DEFAULT_RETRY
+    return _DEFAULT_RESOLVED_RETRY if retry is None else _resolved_retry(retry)
+
+
+def _resolved_retry(retry: Retry) -> ResolvedRetry:
     return ResolvedRetry(
         attempts=retry.attempts,
         on_connect="connect" in retry.on,
@@ -144,6 +147,9 @@ def resolved_retry(retry: Retry | None) -> ResolvedRetry:
         statuses=status_set(tuple(r for r in retry.on if isinstance(r, int) or r.endswith("xx"))),
         budget=retry.budget,
     )
+
+
+_DEFAULT_RESOLVED_RETRY = _resolved_retry(Retry())
 
 
 def _joined(peers: Sequence[ResolvedPeer]) -> str:
