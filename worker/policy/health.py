@@ -132,6 +132,12 @@ class ProbeBook:
         waiting = [watched.due for watched in self._watched.values() if not watched.in_flight]
         return min(waiting, default=None)
 
+    def forget(self, target: Target) -> None:
+        """A probe ended, but its outcome does not count: somebody else judges this target now."""
+        watched = self._watched.get(target)
+        if watched is not None:
+            watched.in_flight = False
+
     def result(self, target: Target, cause: str | None, now: float) -> list[Action]:
         """A probe ended: None is a success, a text says what was wrong. A target not watched any more is ignored."""
         watched = self._watched.get(target)

@@ -1,0 +1,47 @@
+"""Carries out one health probe and says what was wrong, if anything."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+
+from pingpy import __version__
+from pingpy.client import connect_check, request
+from pingpy.errors import UpstreamError
+from worker.policy.health import Target
+
+# Enough of any health page; a longer body is not read to its end.
+MAX_BODY_BYTES = 64 * 1024
+_HEADERS = (("User-Agent", f"pingpy-health/{__version__}"), ("Accept", "*/*"))
+
+
+async def probe(target: Target) -> str | None:
+    """None when the peer is well, else the cause. Never takes longer than the check's timeout."""
+    check = target.check
+    try:
+        if check.type == "tcp":
+            await connect_check(target.address, timeout_seconds=check.timeout_seconds)
+            return None
+        scheme = "https" if target.tls else "http"
+        response = await request(
+            "GET",
+            f"{scheme}://{target.authority}{check.path}",
+            address=target.address,
+            headers=_HEADERS,
+            timeout_seconds=check.timeout_seconds,
+            max_body_bytes=MAX_BODY_BYTES,
+            tls=_tls() if target.tls else None,
+        )
+    except UpstreamError as error:
+        return str(error)
+    except Exception as error:  # a probe that fails in an unforeseen way is a failed probe
+        return f"{type(error).__name__}: {error}"
+    if response.status in check.expected_status:
+        return None
+    return f"status {response.status} for {check.path}"
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: loading the host's certificates takes longer than a probe."""
+    return ssl.create_default_context()
