@@ -2,7 +2,7 @@
 from worker.plane.cells cimport Cells
 
 cdef class Peer:
-    cdef readonly int cell                 # index in the shared peer table
+    cdef readonly int cell                 # index in the shared peer table, -1 when that is full
     cdef readonly int weight
     cdef readonly bytes text               # "192.168.1.100:80", for logs
     cdef readonly bytes name
@@ -21,8 +21,30 @@ cdef class Pool:
     cdef readonly bint pending             # its names have not been resolved yet
     cdef readonly int max_retries, queue_size
     cdef readonly long long queue_ms
+    cdef readonly object custom            # None, or a Balancer of the user's: pick(session, peers)
+    cdef readonly long long queue_cell     # for Cells.queued()
     cdef Cells cells
-    # `hash` is used by the hashing algorithms; `tried` is a bitmask-free list of peers already tried (or None).
+    # `key` (a hash) is used by the hashing algorithms; `tried` is a bitmask-free list of peers already tried (or None).
     # Returns None when there is none left. Down peers are skipped; when all are down any may be picked (panic mode).
-    cdef Peer pick(self, unsigned int hash, list tried, long long now_ms)
-    cdef int hash_needs                    # 0 nothing, 1 client address, 2 a request key (see Route.hash_key)
+    cdef Peer pick(self, unsigned int key, list tried, long long now_ms)
+    cdef readonly int hash_needs           # 0 nothing, 1 client address, 2 a request key: see Route.hash_request
+    cdef readonly bint panic               # no peer is usable: all are tried
+
+    # The state that algorithms share; indices are positions in `peers`.
+    cdef readonly int count
+    cdef readonly int live_count
+    cdef int[::1] cell                     # Peer.cell
+    cdef int[::1] weights                  # in force: configured, or overridden at run time; 0 is never picked
+    cdef int[::1] live                     # the first live_count are candidates, in the order of `peers`
+    cdef int[::1] caps                     # Peer.max_connections
+    cdef bint capped                       # some peer has a cap
+    cdef bint ignore_caps                  # second pass: all that are left are at their cap, the caller will queue
+    cdef bint stale                        # a candidate turned out to be unusable
+    cdef long long looked_ms
+    cdef unsigned long long random_state
+    cdef int look(self, long long now_ms) except -1            # renew the candidates
+    cdef bint allowed(self, int index, list tried, long long now_ms) except -1
+    cdef int choose(self, unsigned int key, list tried, long long now_ms) except -2    # position, or -1
+    cdef int prepare(self) except -1       # candidates or weights changed: rebuild what depends on them
+    cdef int adopt(self) except -1         # `peers` changed: make the arrays anew
+    cdef unsigned int draw(self, unsigned int below) except? 0  # a random number in 0..below-1
