@@ -11,6 +11,7 @@ from pingpy.config.schema_routing import HealthCheck, LoadBalancing, Pool, Proxy
 from pingpy.config.table import Table
 from pingpy.config.values import (
     Bytes,
+    HeadBytes,
     LogLevel,
     Networks,
     PositiveSeconds,
@@ -149,9 +150,11 @@ class Network(Table):
 class Limits(Table):
     """Bounds on what one client can make us hold."""
 
-    header_bytes: Bytes = Field(default=65536, description="size of a request's or response's head")
+    header_bytes: HeadBytes = Field(
+        default=65536, description="size of a request's or response's head"
+    )
     header_count: int = Field(default=100, ge=1, le=1000, description="fields in a head")
-    request_line_bytes: Bytes = Field(default=16384, description="size of a request line")
+    request_line_bytes: HeadBytes = Field(default=16384, description="size of a request line")
     body_bytes: Bytes = Field(
         default=0, description="size of a request body; 0: no bound (bodies are streamed, not held)"
     )

@@ -91,6 +91,14 @@ def parse_bytes(value: Any) -> int:
     return size
 
 
+def parse_head_bytes(value: Any) -> int:
+    """The size of a head or of its first line: enough for any request, and no burden when held."""
+    size = parse_bytes(value)
+    if not 1024 <= size <= 1 << 20:
+        refuse(f"expected a size from 1KiB to 1MiB, found {shown(value)}", _SIZE_HELP)
+    return size
+
+
 def parse_worker_count(value: Any) -> int | None:
     """A number of worker processes; None means one per allowed CPU."""
     if value == "auto":
@@ -172,6 +180,7 @@ PositiveSeconds = Annotated[
     float, PlainValidator(parse_positive_seconds), WithJsonSchema(_NUMBER_OR_TEXT)
 ]
 Bytes = Annotated[int, PlainValidator(parse_bytes), WithJsonSchema(_WHOLE_OR_TEXT)]
+HeadBytes = Annotated[int, PlainValidator(parse_head_bytes), WithJsonSchema(_WHOLE_OR_TEXT)]
 WorkerCount = Annotated[
     int | None,
     PlainValidator(parse_worker_count),

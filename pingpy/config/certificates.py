@@ -1,0 +1,122 @@
+"""Whether a certificate can be read, fits its key, and is valid for a while."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path as FilePath
+
+from pingpy.config.finding import Finding, Path, warning
+from pingpy.config.schema import Config
+
+NEAR_END = timedelta(days=14)
+
+
+def check_certificates(config: Config, folder: FilePath, now: datetime) -> Iterator[Finding]:
+    """Findings about every certificate that the configuration names."""
+    network = config.network
+    if network.ssl_certificate and network.ssl_certificate_key:
+        pair = network.ssl_certificate, network.ssl_certificate_key
+        places: tuple[Path, Path] = (
+            ("network", "ssl_certificate"),
+            ("network", "ssl_certificate_key"),
+        )
+        yield from _check_pair(pair, places, folder, now)
+    for index, entry in enumerate(network.tls):
+        path: Path = ("network", "tls", index)
+        places = ((*path, "certificate"), (*path, "key"))
+        yield from _check_pair((entry.certificate, entry.key), places, folder, now)
+
+
+def _check_pair(
+    pair: tuple[str, str], places: tuple[Path, Path], folder: FilePath, now: datetime
+) -> Iterator[Finding]:
+    unreadable = False
+    for name, place in zip(pair, places, strict=True):
+        try:
+            (folder / name).read_bytes()
+        except OSError as error:
+            unreadable = True
+            yield Finding(place, f"cannot read {folder / name}: {error.strerror}")
+    if unreadable:
+        return
+    certificate, key = folder / pair[0], folder / pair[1]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without this callback OpenSSL would ask for a password on the terminal.
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        yield _mismatch(error, places, pair)
+    except _EncryptedKeyError:
+        message = f"{key} is encrypted"
+        yield Finding(places[1], message, "decrypt it: nobody is there to type its password")
+    else:
+        yield from _check_validity(certificate, places[0], now)
+
+
+class _EncryptedKeyError(Exception):
+    """The key asks for a password."""
+
+
+def _no_password() -> str:
+    raise _EncryptedKeyError
+
+
+def _mismatch(error: ssl.SSLError, places: tuple[Path, Path], pair: tuple[str, str]) -> Finding:
+    if "KEY_VALUES_MISMATCH" in str(error) or "key values mismatch" in str(error):
+        message = f"the key is not that of the certificate {pair[0]}"
+        return Finding(places[1], message, "compare: openssl x509 -pubkey, openssl pkey -pubout")
+    message = f"cannot use {pair[0]} with {pair[1]}: {error.reason or 'not PEM'}"
+    return Finding(places[0], message, "both must be PEM: -----BEGIN ...")
+
+
+def _check_validity(certificate: FilePath, place: Path, now: datetime) -> Iterator[Finding]:
+    try:
+        text = certificate.read_text(encoding="latin-1")
+        begin = text.index(ssl.PEM_HEADER)
+        end = text.index(ssl.PEM_FOOTER, begin) + len(ssl.PEM_FOOTER)
+        first, last = validity(ssl.PEM_cert_to_DER_cert(text[begin:end]))
+    except (ValueError, IndexError):
+        return
+    if now > last:
+        yield warning(place, f"the certificate {certificate} expired on {last:%Y-%m-%d}")
+    elif now < first:
+        yield warning(place, f"the certificate {certificate} is valid only from {first:%Y-%m-%d}")
+    elif last - now < NEAR_END:
+        yield warning(place, f"the certificate {certificate} expires on {last:%Y-%m-%d}")
+
+
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """The first and last moment of an X.509 certificate (RFC 5280 section 4.1)."""
+    _, outer, _ = _element(der, 0)
+    _, position, _ = _element(der, outer)  # tbsCertificate
+    tag, _, after = _element(der, position)
+    if tag == 0xA0:  # version is optional
+        position = after
+    for _ in range(3):  # serialNumber, signature, issuer
+        _, _, position = _element(der, position)
+    _, position, _ = _element(der, position)
+    tag, start, end = _element(der, position)
+    first = _time(tag, der[start:end])
+    tag, start, end = _element(der, end)
+    return first, _time(tag, der[start:end])
+
+
+def _element(der: bytes, position: int) -> tuple[int, int, int]:
+    """Tag, start of the content, end of the content of the DER element at a position."""
+    tag, length = der[position], der[position + 1]
+    start = position + 2
+    if length & 0x80:
+        size = length & 0x7F
+        length = int.from_bytes(der[start : start + size])
+        start += size
+    return tag, start, start + length
+
+
+def _time(tag: int, content: bytes) -> datetime:
+    """UTCTime (0x17) has two digits for the year, 50-99 are of the last century; else GeneralizedTime."""
+    text = content.decode("ascii")
+    if tag == 0x17:
+        text = ("19" if text >= "50" else "20") + text
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
