@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from pingpy.config.effective import plain, toml_value
 from pingpy.config.schema import Config
-from pingpy.config.table import EXTENSION_PREFIX
+from pingpy.config.table import EXTENSION_PREFIX, Table
 from pingpy.config.walk import header, inner_table, is_listed, keys, tables
 
 
@@ -20,7 +20,7 @@ def reference() -> str:
     parts: list[str] = []
     for name, table in tables().items():
         rows = [
-            _row(name, key, field) for key, field in keys(table).items() if not inner_table(field)
+            _row(name, key, field) for key, field in keys(table).items() if not _has_header(field)
         ]
         if not name or not rows:
             continue
