@@ -2,7 +2,6 @@
 
 from worker.lag import LagWatch, culprit
 
-
 KEPT = []
 
 
