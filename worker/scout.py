@@ -244,7 +244,7 @@ def _take_logs(names: tuple[str, ...], fds: list[int]) -> None:
 
 def main(context: WorkerContext) -> int:
     """The scout's whole life; the return value is its exit code."""
-    from worker.plane.cells import Cells
+    from worker.plane.peer_cells import PeerCells
 
     # uvloop looks names up on libuv's threads, four by default: a few dead name servers must not block the rest.
     os.environ.setdefault("UV_THREADPOOL_SIZE", "16")
@@ -254,7 +254,7 @@ def main(context: WorkerContext) -> int:
             config.log.level or config.global_.log_level, who=SCOUT, generation=context.generation
         )
         region = Region.attach(os.dup(context.region_fd))
-        verdicts = HealthCells(region, Cells(region, context.slab))
+        verdicts = HealthCells(region, PeerCells(region, context.slab))
         directory = region.directory(context.generation)
 
         async def live() -> None:
