@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,3 +27,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SYSTEM in item.path.parents:
             item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session")
+def whole_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The two namespaces; made once, as they take a second."""
+    import rig
+
+    if reason := rig.impossible():
+        pytest.skip(reason)
+    made = rig.Rig(tmp_path_factory.mktemp("rig"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rig(whole_rig: Any) -> Any:
+    """The rig with all origins well."""
+    whole_rig.heal()
+    return whole_rig
