@@ -192,6 +192,25 @@ class Rig:
         found["bad"] = int(bad[0]) if bad else 0
         return found
 
+    def exactly(self, requests: int, path: str) -> dict[str, Any]:
+        """So many requests and not one more, by the benchmark's load generator."""
+        program = self.directory / "loadgen"
+        if not program.exists():
+            sources = sorted((ROOT / "scripts" / "benchmark" / "load").glob("*.c"))
+            wanted = [str(source) for source in sources if source.stem != "relay"]
+            subprocess.run(["gcc", "-O2", "-o", str(program), *wanted], check=True)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = self.edge.start(program, "9", **pipes)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        order = f"run port=80 connections=64 seconds=50 path={path} requests={requests}\n"
+        process.stdin.write(order)
+        process.stdin.flush()
+        result = json.loads(process.stdout.readline())
+        process.kill()
+        process.communicate()
+        return dict(result)
+
     def pingpy(self, config: str | Path = SEED, *options: str) -> Pingpy:
         """Pingpy in the edge with this file, or this text."""
         if isinstance(config, str):
