@@ -29,7 +29,7 @@ from worker.channel import LoopChannel, close_quietly
 from worker.policy.health import Action, Mark, ProbeBook, Target
 from worker.policy.health_cells import HealthCells, member
 from worker.policy.health_probe import probe
-from worker.policy.resolver import is_name, needed_names
+from worker.policy.resolver import FIRST_DIRECTORY_SECONDS, is_name, needed_names
 from worker.policy.resolver_book import Lookup, NameBook
 from worker.policy.resolver_lookup import LookupFailedError, look_up
 from worker.signals import install
@@ -77,6 +77,7 @@ class Scout:
         self._probes_at_once = asyncio.Semaphore(MAX_PROBES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpublished = False
+        self.looked_up = asyncio.Event()  # every name was looked up once, and workers can see it
 
     async def run(self) -> None:
         """Look up and probe until cancelled."""
@@ -115,6 +116,8 @@ class Scout:
             answers = self._names.answers()
             version = self._publish(json.dumps({"names": answers}).encode())
             logger.debug("directory version %d: %d names", version, len(answers))
+        if self._names.complete():
+            self.looked_up.set()
 
     def _next_due(self) -> float:
         due = [self._names.next_due(), self._book.next_due() if self._probing else None]
@@ -204,6 +207,11 @@ class ScoutProcess:
         self._beat()
         work = self._loop.create_task(self._scout.run())
         work.add_done_callback(lambda task: self._leave())
+        await asyncio.wait(
+            (self._done, asyncio.ensure_future(self._scout.looked_up.wait())),
+            timeout=FIRST_DIRECTORY_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
         self._channel.send(control.Ready(self._context.config_hash))
         await self._done
         work.cancel()

@@ -1,0 +1,49 @@
+"""A worker's log files: taken from the master, exchanged on its word, reopened by path when told so directly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from pingpy.config.plan import Plan
+from pingpy.log import logger, reopen
+from worker.channel import close_quietly
+
+ACCESS = "access"
+ERROR = "error"
+
+
+class LogFiles:
+    """`use_access_log`: puts a descriptor in force as the access log and returns the old one, or -1."""
+
+    def __init__(self, plan: Plan, use_access_log: Callable[[int], int]) -> None:
+        self._plan = plan
+        self._use_access_log = use_access_log
+
+    def take(self, names: tuple[str, ...], fds: list[int]) -> None:
+        """New descriptors from the master, which may open what a worker may not."""
+        for name, fd in zip(names, fds, strict=True):
+            self._exchange(name, fd)
+
+    def reopen_by_path(self) -> None:
+        """A signal came to this worker alone: open the files as far as its user may; failure keeps the old ones."""
+        for name, log in ((ACCESS, self._plan.access_log), (ERROR, self._plan.error_log)):
+            if log.kind != "path":
+                continue
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            try:
+                fd = os.open(log.path, flags, 0o640)
+            except OSError as error:
+                logger.warning("%s log not reopened: %s", name, error)
+            else:
+                self._exchange(name, fd)
+
+    def _exchange(self, name: str, fd: int) -> None:
+        old = fd
+        if name == ACCESS:
+            old = self._use_access_log(fd)
+        elif name == ERROR:
+            old = reopen(fd)
+        # The standard streams stay: a library may still write to them.
+        if old > 2:
+            close_quietly(old)
