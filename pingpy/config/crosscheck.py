@@ -16,7 +16,7 @@ from pingpy.config.schema_routing import HealthCheck
 from pingpy.config.shadow import dead_rules
 
 # Two spellings of one setting; only one of each pair may be used.
-_ALIASES: tuple[tuple[Path, Path], ...] = (
+ALIASES: tuple[tuple[Path, Path], ...] = (
     (("global", "worker_threads"), ("global", "worker_processes")),
     (("global", "drain_timeout"), ("timeouts", "drain")),
     (("global", "log_level"), ("log", "level")),
@@ -24,8 +24,8 @@ _ALIASES: tuple[tuple[Path, Path], ...] = (
 )
 
 
-def cross_check(config: Config) -> list[Finding]:
-    """Everything wrong or odd between keys that are each fine by themselves."""
+def cross_check(config: Config, *, dead: bool = True) -> list[Finding]:
+    """Everything wrong or odd between keys that are each fine by themselves; `dead`: dead rules too."""
     return [
         *_aliases(config),
         *_listeners(config),
@@ -35,19 +35,20 @@ def cross_check(config: Config) -> list[Finding]:
         *check_format(config.log.format),
         *check_pools(config),
         *check_rules(config),
-        *dead_rules(config),
+        *(dead_rules(config) if dead else ()),
     ]
 
 
-def _is_set(config: Config, path: Path) -> bool:
+def is_set(config: Config, path: Path) -> bool:
+    """Whether the file sets this key of a table of the top level."""
     table, key = path
     name = "global_" if table == "global" else str(table)
     return key in getattr(config, name).model_fields_set
 
 
 def _aliases(config: Config) -> Iterator[Finding]:
-    for first, second in _ALIASES:
-        if _is_set(config, first) and _is_set(config, second):
+    for first, second in ALIASES:
+        if is_set(config, first) and is_set(config, second):
             message = f'"{second[1]}" and "{first[1]}" in [{first[0]}] are one setting'
             yield Finding(second, message, "keep one of them", on_key=True)
 

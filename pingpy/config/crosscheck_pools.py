@@ -79,7 +79,7 @@ def _unused(config: Config) -> Iterator[Finding]:
     for index, pool in enumerate(config.pools):
         if pool.name not in wanted:
             yield warning(("pools", index, "name"), f'no rule uses the pool "{pool.name}"', advice)
-    told: set[str] = set()
+    told = {backend.name for backend in config.load_balancing.backends}
     for index, backend in enumerate(config.load_balancing.backends):
         group = backend.group
         if group is None or group in told or group in wanted or backend.name in wanted:

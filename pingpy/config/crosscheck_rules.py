@@ -153,10 +153,17 @@ def _rewrite(path: Path, rule: Rule) -> Iterator[Finding]:
     except re.error as error:
         yield Finding((*place, "regex"), f"the regular expression is wrong: {error}")
         return
-    for number, name in re.findall(r"\\(?:(\d+)|g<(\w+)>)", rewrite.to):
+    for number, name, other in re.findall(r"\\(?:(\d+)|g<(\w+)>|(.?))", rewrite.to):
         wanted = number or name
         known = int(wanted) <= regex.groups if wanted.isdigit() else wanted in regex.groupindex
-        if not known:
+        if other not in ("", "\\") or not (wanted or other):
+            message = f'"\\{other}" means nothing here'
+            yield Finding(
+                (*place, "to"),
+                message,
+                r"write \1 or \g<name> for a group, a double backslash for one",
+            )
+        elif wanted and not known:
             yield Finding((*place, "to"), f'the regular expression has no group "{wanted}"')
 
 

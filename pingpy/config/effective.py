@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pingpy.config.crosscheck import ALIASES, is_set
 from pingpy.config.finding import Path
 from pingpy.config.load import examine
 from pingpy.config.locate import Positions
@@ -32,16 +33,20 @@ def effective(source: ConfigSource) -> list[Setting]:
     """Every setting in the order of the schema; raises ConfigError when the file is refused."""
     config = examine(source).config
     positions = Positions(source.text.decode())
-    return list(_Lister(source.path, positions, config.proxy).table((), config))
+    replaced = {first for first, second in ALIASES if is_set(config, second)}
+    return list(_Lister(source.path, positions, config.proxy, replaced).table((), config))
 
 
 class _Lister:
     """Walks the tables of one configuration."""
 
-    def __init__(self, file: str, positions: Positions, proxy: Proxy) -> None:
+    def __init__(
+        self, file: str, positions: Positions, proxy: Proxy, replaced: Collection[Path]
+    ) -> None:
         self._file = file
         self._positions = positions
         self._proxy = proxy
+        self._replaced = replaced  # keys whose default does not count: their other name is set
 
     def table(self, path: Path, table: Table) -> Iterator[Setting]:
         """The keys of a table, then the tables in it."""
@@ -75,7 +80,7 @@ class _Lister:
             value = plain(path, getattr(self._proxy, name))
             yield Setting(path, value, f"[proxy], {self._origin(('proxy', path[-1]))}")
             return
-        value = plain(path, getattr(table, name))
+        value = None if path in self._replaced else plain(path, getattr(table, name))
         if value not in (None, [], {}) or not _is_element(path):
             yield Setting(path, value, DEFAULT)
 

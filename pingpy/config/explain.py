@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -127,13 +128,14 @@ def unknown_key(path: Path) -> Finding:
 
 def _elsewhere(key: str) -> str:
     """The tables that have this key, or else a near one."""
-    homes = [header(name) for name, table in tables().items() if key in keys(table)]
-    if homes:
-        return f'"{key}" belongs to {" or ".join(homes[:3])}'
+    homes: dict[str, list[str]] = {}
     for name, table in tables().items():
-        if closest(key, tuple(keys(table))):
-            return f"{closest(key, tuple(keys(table)))} It belongs to {header(name)}"
-    return ""
+        for known in keys(table):
+            homes.setdefault(known, []).append(header(name))
+    if key in homes:
+        return f'"{key}" belongs to {" or ".join(homes[key][:3])}'
+    near = difflib.get_close_matches(key, homes, n=1, cutoff=0.75)
+    return f'did you mean "{near[0]}" of {" or ".join(homes[near[0]][:3])}?' if near else ""
 
 
 def _known(own: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +79,19 @@ def _split_place(message: str) -> tuple[str, tuple[int, int] | None]:
     if match is None:
         return message, None
     text = message[: match.start()]
-    return text[:1].lower() + text[1:], (int(match[1]), int(match[2])) if match[1] else None
+    place = (int(match[1]), int(match[2])) if match[1] else None
+    return _plainer(text[:1].lower() + text[1:]), place
+
+
+def _plainer(message: str) -> str:
+    """tomllib's message, without the Python in it."""
+    twice = re.fullmatch(r"cannot declare (\(.*\)) twice", message)
+    if twice:
+        name = ".".join(re.findall("'([^']*)'", twice[1]))
+        return f"the table [{name}] is there twice"
+    if message == "cannot overwrite a value":
+        return "this key has a value already"
+    return message
 
 
 def _syntax_error(source: ConfigSource, before: str, message: str) -> ConfigError:
@@ -105,7 +116,20 @@ def _cross_check_the_rest(raw: dict[str, Any], bad: list[Path]) -> list[Finding]
         config = Config.model_validate(rest)
     except ValidationError:
         return []
-    return [f for f in cross_check(config) if not _is_under(f.path, bad)]
+    # What is gone may be what makes a rule narrow or uses a pool: no warnings, no dead rules.
+    findings = cross_check(config, dead=False)
+    damaged = {path[: _last_key(path)] for path in bad}
+    return [
+        finding
+        for finding in findings
+        if finding.severity is Severity.ERROR
+        and not any(table and finding.path[: len(table)] == table for table in damaged)
+    ]
+
+
+def _last_key(path: Path) -> int:
+    """The depth of the innermost key that is a name."""
+    return max(depth for depth, part in enumerate(path) if isinstance(part, str))
 
 
 def _remove(table: Any, path: Path) -> None:
@@ -120,7 +144,3 @@ def _remove(table: Any, path: Path) -> None:
         except (KeyError, IndexError, TypeError):
             continue
         return
-
-
-def _is_under(path: Path, bad: Iterable[Path]) -> bool:
-    return any(len(b) > 1 and path[: len(b) - 1] == b[:-1] for b in bad)

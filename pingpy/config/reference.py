@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any, get_args
 
 from pydantic import BeforeValidator
@@ -59,7 +60,10 @@ def _default(name: str, key: str, field: FieldInfo) -> str:
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of config.toml; keys that begin with x_ are allowed in every table."""
-    schema = Config.model_json_schema(by_alias=True)
+    with warnings.catch_warnings():
+        # Defaults become lists on the way, and pydantic remarks that they are not tuples.
+        warnings.simplefilter("ignore", UserWarning)
+        schema = Config.model_json_schema(by_alias=True)
     schema["title"] = "pingpy config.toml"
     for table in [schema, *schema.get("$defs", {}).values()]:
         if table.get("additionalProperties") is False:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
 import re
 from typing import Annotated, Any, NoReturn
@@ -35,9 +36,7 @@ def shown(value: Any) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, str):
         text = value if len(value) <= 60 else value[:57] + "..."
-        return (
-            '"' + text.encode("unicode_escape").decode("ascii" if text.isascii() else "utf-8") + '"'
-        )
+        return json.dumps(text, ensure_ascii=False)
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, dict):
