@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 from pingpy.config.addresses import parse_listen
 from pingpy.config.cpus import allowed_cpus
 from pingpy.config.finding import Finding, Path, warning
+from pingpy.config.holder import holders, pid_in
 from pingpy.config.plan import ListenerPlan, LogPlan, Plan
 from pingpy.config.schema import Config
 
@@ -93,10 +94,19 @@ def _listener(path: Path, listener: ListenerPlan, plan: Plan) -> Iterator[Findin
             finding = Finding if len(plan.listeners) == 1 else warning
             yield finding(path, f"{listener.text}: this host has no IPv6")
         elif error.errno == errno.EADDRINUSE:
-            advice = f"see: ss -ltnp sport = :{listener.port}"
-            yield Finding(path, f"{listener.text} is in use by another program", advice)
+            yield from _in_use(path, listener, plan)
         else:
             yield Finding(path, f"cannot listen on {listener.text}: {error.strerror}")
+
+
+def _in_use(path: Path, listener: ListenerPlan, plan: Plan) -> Iterator[Finding]:
+    """Nothing to say when the instance that this configuration belongs to is the one that runs."""
+    found = holders(listener.port)
+    if found and pid_in(plan.pid_file) in [pid for pid, _ in found]:
+        return
+    by = f"{found[0][1]} (pid {found[0][0]})" if found else "another program"
+    advice = f"see: ss -ltnp sport = :{listener.port}"
+    yield Finding(path, f"{listener.text} is in use by {by}", advice)
 
 
 def bind_once(listener: ListenerPlan) -> None:
