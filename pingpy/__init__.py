@@ -1,6 +1,6 @@
 """pingpy: the vocabulary that operators and programmers meet; it knows no process and no socket."""
 
-from pingpy.app import Filter, Maybe, ProxyApp, serve
+from pingpy.app import Filter, Maybe, ProxyApp, WorkerInfo, serve
 from pingpy.http import Headers, Request, Response
 from pingpy.peer import Peer
 from pingpy.session import Address, Session
@@ -15,6 +15,7 @@ __all__ = [
     "Request",
     "Response",
     "Session",
+    "WorkerInfo",
     "serve",
 ]
 

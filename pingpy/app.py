@@ -15,6 +15,7 @@ and a library that awaits, or into a thread.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Generic, NoReturn, TypeVar, Union
 
@@ -28,6 +29,15 @@ Ctx = TypeVar("Ctx")
 Maybe = Union[T, Awaitable[T]]  # noqa: UP007  `T | Awaitable[T]` cannot be subscripted later
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """The process that a hook runs in: its slot counts from 0 to `worker_count` - 1."""
+
+    slot: int
+    worker_count: int
+    generation: int
+
+
 class Filter(Generic[Ctx]):
     """A reusable part: any of the phases but `upstream_peer`.
 
@@ -37,7 +47,7 @@ class Filter(Generic[Ctx]):
     def check(self, config: Any) -> None:
         """Object to the configuration by raising ValueError or ConfigError; called before anything starts."""
 
-    async def startup(self, worker: Any) -> None:
+    async def startup(self, worker: WorkerInfo) -> None:
         """Runs once in each worker before it says that it is ready; raising refuses the start or the reload."""
 
     async def shutdown(self) -> None:

@@ -35,8 +35,8 @@ class Session(Protocol):
         """The client, found behind trusted proxies where they are configured."""
 
     @property
-    def server(self) -> Address:
-        """The listener that accepted the connection."""
+    def server(self) -> str:
+        """The address of the listener that accepted the connection, as it is configured."""
 
     @property
     def peer(self) -> Peer | None:

@@ -14,9 +14,9 @@ ERROR = "error"
 
 
 class LogFiles:
-    """`use_access_log`: puts a descriptor in force as the access log and returns the old one, or -1."""
+    """`use_access_log`: takes a descriptor over as the access log, and closes the one before."""
 
-    def __init__(self, plan: Plan, use_access_log: Callable[[int], int]) -> None:
+    def __init__(self, plan: Plan, use_access_log: Callable[[int], None]) -> None:
         self._plan = plan
         self._use_access_log = use_access_log
 
@@ -39,11 +39,10 @@ class LogFiles:
                 self._exchange(name, fd)
 
     def _exchange(self, name: str, fd: int) -> None:
-        old = fd
         if name == ACCESS:
-            old = self._use_access_log(fd)
-        elif name == ERROR:
-            old = reopen(fd)
+            self._use_access_log(fd)
+            return
+        old = reopen(fd) if name == ERROR else fd
         # The standard streams stay: a library may still write to them.
         if old > 2:
             close_quietly(old)

@@ -21,6 +21,7 @@ from worker.policy.resolver import FIRST_DIRECTORY_SECONDS, WATCH_SECONDS, Direc
 from worker.signals import install
 
 BEAT_SECONDS = 1.0
+TICK_SECONDS = 0.1
 # How often a draining worker looks whether anything is left.
 DRAIN_LOOK_SECONDS = 0.05
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -35,8 +36,8 @@ class Plane(Protocol):
     def ready(self) -> bool:
         """Do it; True: come back at once."""
 
-    def tick_ms(self) -> int:
-        """How long the plane can be left alone while nothing is readable."""
+    def tick(self) -> object:
+        """Ten times a second: deadlines, queues, log, gauges."""
 
     def add_listener(self, fd: int, index: int, name: str) -> None:
         """Accept from this descriptor, which stays the caller's."""
@@ -56,11 +57,11 @@ class Plane(Protocol):
     def end_tunnels(self, count: int) -> None:
         """End so many tunnels."""
 
-    def abort_all(self) -> None:
-        """Close everything now; log lines are written."""
+    def close_all(self) -> object:
+        """Cut everything now; log lines are written."""
 
     def stats(self) -> dict[str, int]:
-        """connections, active, idle, tunnels, idle_upstream."""
+        """Among others clients, active, tunnels, idle_upstream."""
 
 
 class WorkerLoop:
@@ -125,7 +126,7 @@ class WorkerLoop:
         """The end: nothing is accepted or driven any more."""
         if self._plane is not None:
             self._loop.remove_reader(self._plane.fileno())
-            self._plane.abort_all()
+            self._plane.close_all()
             self._plane = None
         self._channel.close()
 
@@ -188,8 +189,8 @@ class WorkerLoop:
         """The plane's own deadlines."""
         if self._plane is None:
             return
-        self._plane_ready()
-        self._loop.call_later(min(max(self._plane.tick_ms(), 1), 1000) / 1000, self._tick)
+        self._plane.tick()
+        self._loop.call_later(TICK_SECONDS, self._tick)
 
     def _watch_directory(self) -> None:
         if self._plane is None or self._directory is None:
@@ -212,7 +213,7 @@ class WorkerLoop:
         slab.beat_us = time.monotonic_ns() // 1000
         if self._plane is not None:
             stats = self._plane.stats()
-            slab.connections = stats["connections"]
+            slab.connections = stats["clients"]
             slab.active = stats["active"]
             slab.idle_upstream = stats["idle_upstream"]
         slab.rss_bytes = resident_bytes()
@@ -269,7 +270,7 @@ class WorkerLoop:
         if self._plane is None:
             return Load(0, 0, 0)
         stats = self._plane.stats()
-        return Load(stats["connections"], stats["active"], stats["tunnels"])
+        return Load(stats["clients"], stats["active"], stats.get("tunnels", 0))
 
     def _start_accepting(self, plane: Plane, resumed: bool) -> None:
         if resumed:
