@@ -1,0 +1,29 @@
+"""From the configuration's units to the plane's."""
+
+from pingpy.config.load import load
+from pingpy.config.source import ConfigSource
+from worker.settings import milliseconds, packed_networks, plane_settings
+
+
+def test_seconds_become_milliseconds_and_never_zero():
+    assert milliseconds(0.25) == 250
+    assert milliseconds(0.0001) == 1
+    text = b'[timeouts]\nidle = "1500ms"\n[limits]\nheader_bytes = "8KiB"\nconnections = 7\n'
+    settings = plane_settings(load(ConfigSource("c.toml", text)))
+    assert settings["idle_ms"] == 1500
+    assert settings["head_bytes"] == 8192
+    assert settings["most_clients"] == 7
+    assert all(isinstance(value, int) for value in settings.values())
+
+
+def test_networks_are_packed():
+    assert packed_networks(["10.1.2.3/8", "2001:db8::1"]) == [
+        (bytes((10, 0, 0, 0)), 8),
+        (bytes.fromhex("20010db8000000000000000000000001"), 128),
+    ]
+    assert packed_networks(["loopback", "unix"]) == [
+        (bytes((127, 0, 0, 0)), 8),
+        (bytes(15) + b"\x01", 128),
+        (b"", 0),
+    ]
+    assert packed_networks([]) == []
