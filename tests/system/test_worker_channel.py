@@ -62,8 +62,9 @@ def test_a_bad_packet_is_logged_and_the_next_one_heard(log):
 def test_descriptors_of_a_message_that_failed_are_closed(log):
     async def scenario():
         ends = Ends(fail=True)
-        with open(os.devnull, "rb") as file:
-            control.Channel(ends.master).send(control.Logs(("access",)), [file.fileno()])
+        sent = os.dup(2)
+        control.Channel(ends.master).send(control.Logs(("access",)), [sent])
+        os.close(sent)
         await ends.until(lambda: ends.fds)
         await ends.until(lambda: "Logs failed" in log.text)
         with pytest.raises(OSError, match="Bad file descriptor"):
