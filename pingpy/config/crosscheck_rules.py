@@ -48,6 +48,7 @@ def check_rules(config: Config) -> Iterator[Finding]:
         yield from _rewrite(path, rule)
         yield from _redirect(path, rule)
     yield from _grpc(config)
+    yield from _metrics_page(config)
 
 
 def _headers(path: Path, table: RouteDefaults) -> Iterator[Finding]:
@@ -205,3 +206,15 @@ def _grpc(config: Config) -> Iterator[Finding]:
             message = "grpc is not used: this version speaks HTTP/1.1 to origins"
             yield warning((*path, "grpc"), message, on_key=True)
             return
+
+
+def _metrics_page(config: Config) -> Iterator[Finding]:
+    """The page is served before any rule, so a rule for its path never sees those who may read it."""
+    page = config.metrics.path
+    if not config.metrics.enabled:
+        return
+    for index, rule in enumerate(config.proxy.rules):
+        if page in rule.path:
+            path: Path = ("proxy", "rules", index, "path")
+            message = f"{page} is the metrics page for those that [metrics] allows"
+            yield warning(path, message, "move it with [metrics] path, or set enabled = false")

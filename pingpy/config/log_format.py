@@ -24,18 +24,17 @@ STRUCTURED_PRESETS = ("json", "logfmt")
 
 VARIABLES = frozenset(
     """
-    args body_bytes_sent bytes_sent connection connection_requests content_length content_type
-    generation host hostname https is_args listener msec pid pool query_string realip_remote_addr
-    realip_remote_port remote_addr remote_port remote_user request request_id request_length
-    request_method method request_time request_uri retries route scheme server_addr server_name
-    server_port server_protocol ssl_cipher ssl_protocol ssl_server_name status termination time_iso8601
-    time_local trace_id upstream_addr upstream_bytes_received upstream_bytes_sent
+    args body_bytes_sent bytes_sent connection connection_requests generation host hostname https
+    listener method msec pid query_string queue_time realip_remote_addr remote_addr remote_port
+    remote_user request request_id request_length request_method request_time request_uri retries
+    route scheme server_addr server_name server_port server_protocol status termination
+    time_iso8601 time_local upstream_addr upstream_bytes_received upstream_bytes_sent
     upstream_cache_status upstream_connect_time upstream_header_time upstream_response_length
-    upstream_response_time upstream_status uri worker queue_time
+    upstream_response_time upstream_status uri worker
     """.split()  # noqa: SIM905
 )
 # Families of variables: what follows is a header's name, in lower case with _ for -.
-VARIABLE_PREFIXES = ("http_", "sent_http_", "upstream_http_", "arg_", "cookie_")
+VARIABLE_PREFIXES = ("http_", "sent_http_", "upstream_http_")
 
 _VARIABLE = re.compile(r"\$(?:\{(\w*)\}|(\w*))")
 

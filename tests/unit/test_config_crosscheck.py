@@ -196,6 +196,10 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             ['2:12: "example.com" is neither a URL nor a path'],
         ),
         (
+            RULE + 'path = "/metrics"\n',
+            ["3:8: warning: /metrics is the metrics page for those that [metrics] allows"],
+        ),
+        (
             RULE + "grpc = true\n",
             ["3:1: warning: grpc is not used: this version speaks HTTP/1.1 to origins"],
         ),
@@ -209,6 +213,7 @@ def test_a_mistake_between_keys(text, expected):
     "text",
     [
         POOL + USE_POOL,
+        RULE + 'path = "/metrics"\n[metrics]\nenabled = false\n',
         BACKEND + '[[proxy.rules]]\nupstream = "one"\n',
         BACKEND + '[[proxy.rules]]\nupstream = "http://one"\n',
         BACKEND + 'group = "g"\n[[proxy.rules]]\nupstream = "g"\n',
