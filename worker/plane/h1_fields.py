@@ -25,6 +25,7 @@ from cython.cimports.worker.plane.h1_parse import (
     FAULT_NAME_SPACE,
     FAULT_VALUE_OCTET,
     H_EXPECT_CONTINUE,
+    H_KEEP_ALIVE,
     Field,
     Head,
 )
@@ -39,6 +40,10 @@ from cython.cimports.worker.plane.octets import (
     WORD_FACTOR,
     WORD_HASH,
     WORD_SLOT,
+    __builtin_ctzll,
+    controls,
+    eight,
+    is_token_word,
     is_word,
 )
 from cython.cimports.worker.plane.target import is_host
@@ -75,54 +80,97 @@ Element = cython.struct(at=cython.longlong, size=cython.longlong, next=cython.lo
 
 def scan_fields(view, position, end, head, most):
     """Scan field lines up to the empty line; the contract is in the .pxd."""
-    at: cython.longlong = position
-    colon: cython.longlong
-    value: cython.longlong
-    stop: cython.longlong
+    start: cython.ulonglong = head.start
+    # unsigned: one comparison checks both bounds; the loops over octets run up to `limit`, which is inside the view
+    limit: cython.ulonglong = end if start <= position <= end <= view.shape[0] else 0
+    at: cython.ulonglong = position
+    colon: cython.ulonglong
+    value: cython.ulonglong
+    stop: cython.ulonglong
     kind: cython.uint
-    field: cython.pointer(Field)
     hashed: cython.uint
-    while True:
-        if at >= end:
-            return 0
+    field: cython.pointer(Field)
+    while at < limit:
         if LOWER[view[at]] == 0:
             return end_of_fields(view, at, end, head)
         if head.count >= most:
             return refuse(head, FAULT_FIELD_COUNT)
-        hashed = FNV_BASIS
-        colon = at
-        while colon < end and LOWER[view[colon]] != 0:
-            hashed = (hashed ^ LOWER[view[colon]]) * cython.cast(cython.uint, FNV_PRIME)
-            colon += 1
-        if colon == end:
+        colon = name_end(view, at, limit, cython.address(hashed))
+        if colon == limit:
             return 0
         if view[colon] != 0x3A or colon - at > 0xFFFF:
             return refuse(head, name_fault(view[colon]))
         value = colon + 1
-        while value < end and (view[value] == 0x20 or view[value] == 0x09):
+        while value < limit and (view[value] == 0x20 or view[value] == 0x09):
             value += 1
-        stop = value
-        while stop < end and CLASS[view[stop]] & O_VALUE:
-            stop += 1
-        if stop + 2 > end or view[stop] != 0x0D or view[stop + 1] != 0x0A:
+        stop = value_end(view, value, limit)
+        if stop + 2 > limit or view[stop] != 0x0D or view[stop + 1] != 0x0A:
             return line_end(view, stop, end, head)
         field = cython.address(head.fields[head.count])
-        field.name = cython.cast(cython.uint, at - head.start)
+        field.name = cython.cast(cython.uint, at - start)
+        field.value = cython.cast(cython.uint, value - start)
+        field.end = cython.cast(cython.uint, stop + 2 - start)
         field.name_size = cython.cast(cython.ushort, colon - at)
         field.name_hash = hashed
-        field.value = cython.cast(cython.uint, value - head.start)
+        field.kind = 0
+        field.hop = 0
+        kind = WORD_SLOT[(hashed * WORD_FACTOR) >> 24]
+        if kind and not (WORD_HASH[kind] == hashed and is_token_word(view, at, colon - at, kind)):
+            kind = 0
         at = stop + 2
-        field.end = cython.cast(cython.uint, at - head.start)
         while stop > value and (view[stop - 1] == 0x20 or view[stop - 1] == 0x09):
             stop -= 1
         field.value_size = cython.cast(cython.uint, stop - value)
-        kind = WORD_SLOT[(hashed * WORD_FACTOR) >> 24]
-        field.kind = 0
-        field.hop = 0
-        if kind and WORD_HASH[kind] == hashed:
-            if name_field(view, head, field, kind) < 0:
-                return -2
+        if kind and name_field(view, head, field, kind) < 0:
+            return -2
         head.count += 1
+    return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+@cython.exceptval(check=False)
+def name_end(
+    view: cython.uchar[::1],
+    at: cython.ulonglong,
+    end: cython.ulonglong,
+    hashed: cython.pointer(cython.uint),
+) -> cython.ulonglong:
+    """Where the token that begins at `at` ends, and its hash. In bounds because end <= len(view)."""
+    value: cython.uint = FNV_BASIS
+    octet: cython.uint
+    while at < end:
+        octet = LOWER[view[at]]
+        if octet == 0:
+            break
+        value = (value ^ octet) * cython.cast(cython.uint, FNV_PRIME)
+        at += 1
+    hashed[0] = value
+    return at
+
+
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+@cython.exceptval(check=False)
+def value_end(
+    view: cython.uchar[::1], at: cython.ulonglong, end: cython.ulonglong
+) -> cython.ulonglong:
+    """Where the octets end that may stand in a value, eight at a time. In bounds because end <= len(view)."""
+    odd: cython.ulonglong
+    while at + 8 <= end:
+        odd = controls(eight(view, at))
+        if odd == 0:
+            at += 8
+            continue
+        at += __builtin_ctzll(odd) >> 3
+        if view[at] != 0x09:
+            return at
+        at += 1
+    while at < end and CLASS[view[at]] & O_VALUE:
+        at += 1
+    return at
 
 
 @cython.cfunc
@@ -182,11 +230,9 @@ def name_field(
     field: cython.pointer(Field),
     kind: cython.uint,
 ) -> cython.int:
-    """The hash is that of a known name: compare the text, and act upon the field."""
+    """Act upon a field of a known name."""
     repeated: cython.bint
     value: cython.longlong = head.start + field.value
-    if not is_word(view, head.start + field.name, field.name_size, kind):
-        return 0
     field.kind = cython.cast(cython.uchar, kind)
     field.hop = cython.cast(cython.uchar, (HOP_KINDS >> kind) & 1)
     repeated = head.first[kind] >= 0
@@ -200,6 +246,9 @@ def name_field(
             return refuse(head, FAULT_HOST_REPEATED)
         return 0 if is_host(view, value, field.value_size) else refuse(head, FAULT_HOST_SYNTAX)
     if kind == F_CONNECTION:
+        if is_token_word(view, value, field.value_size, F_KEEP_ALIVE):
+            head.flags |= H_KEEP_ALIVE
+            return 0
         return connection_options(view, head, field)
     if kind == F_CONTENT_LENGTH:
         return content_length(view, head, field, repeated)

@@ -155,6 +155,21 @@ def version_fault(
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def class_end(
+    view: cython.uchar[::1], at: cython.longlong, end: cython.longlong, octets: cython.int
+) -> cython.longlong:
+    """Where the octets of a class end. In bounds: the loop does not run unless 0 <= at and end <= len(view)."""
+    if at < 0 or end > view.shape[0]:
+        return at
+    with cython.boundscheck(False):
+        while at < end and CLASS[view[at]] & octets:
+            at += 1
+    return at
+
+
+@cython.cfunc
 @cython.exceptval(-1, check=True)
 def scan_target(
     view: cython.uchar[::1], at: cython.longlong, end: cython.longlong, head: cython.pointer(Head)
@@ -176,14 +191,12 @@ def scan_target(
             if at <= 0:
                 return at
         head.path = cython.cast(cython.int, at - start)
-        while at < end and CLASS[view[at]] & O_PATH:
-            at += 1
+        at = class_end(view, at, end, O_PATH)
         head.path_size = cython.cast(cython.int, at - start) - head.path
         if at < end and view[at] == 0x3F:
             at += 1
             head.query = cython.cast(cython.int, at - start)
-            while at < end and CLASS[view[at]] & O_QUERY:
-                at += 1
+            at = class_end(view, at, end, O_QUERY)
             head.query_size = cython.cast(cython.int, at - start) - head.query
     if at >= end:
         return 0

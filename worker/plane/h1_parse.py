@@ -1,7 +1,7 @@
 """Scans HTTP/1 request and response heads once, strictly: what is not positively recognised is refused."""
 
 import cython
-from cython.cimports.worker.plane.h1_connection import settle_fields
+from cython.cimports.worker.plane.h1_connection import needs_settling, settle_fields
 from cython.cimports.worker.plane.h1_fields import scan_fields
 from cython.cimports.worker.plane.h1_lines import request_line, status_line
 from cython.cimports.worker.plane.octets import CLASS, O_VALUE
@@ -139,14 +139,16 @@ def scan_request(view, start, end, head, limits):
             refuse(head, FAULT_HEAD_LONG)
     if not head.fault:
         head.size = cython.cast(cython.int, at - start)
-        if settle_fields(view, head) == 0 and settle_host(view, head) == 0:
+        if needs_settling(head):
+            settle_fields(view, head)
+        if not head.fault and settle_host(head) == 0:
             return head.size
     return -FAULT_STATUS[head.fault]
 
 
 @cython.cfunc
-@cython.exceptval(-1, check=True)
-def settle_host(view: cython.uchar[::1], head: cython.pointer(Head)) -> cython.int:
+@cython.exceptval(check=False)
+def settle_host(head: cython.pointer(Head)) -> cython.int:
     """RFC 9112 3.2, 3.2.2: HTTP/1.1 must have a Host field; an absolute-form target wins over it."""
     index: cython.int = head.first[F_HOST]
     if index < 0:
@@ -171,6 +173,6 @@ def scan_response(view, start, end, head, limits):
         refuse(head, FAULT_HEAD_LONG)
     if not head.fault:
         head.size = cython.cast(cython.int, at - start)
-        if settle_fields(view, head) == 0:
+        if not needs_settling(head) or settle_fields(view, head) == 0:
             return head.size
     return -502

@@ -75,11 +75,23 @@ def spreading_factor(hashes: list) -> cython.uint:
         factor += 2
 
 
+def is_word(view, at, size, word):
+    """Octet by octet."""
+    i: cython.int
+    if size != WORD_SIZE[word]:
+        return False
+    for i in range(size):
+        if LOWER[view[at + i]] != WORD_TEXT[word][i]:
+            return False
+    return True
+
+
 def fill() -> None:
     """Fill every table; runs once, at import."""
     global WORD_FACTOR
     index: cython.int
     octet: cython.int
+    shift: cython.int
     hashes: list = [fnv(word) for word in WORDS]
     for bit, members in MEMBERS:
         for octet in members:
@@ -91,8 +103,16 @@ def fill() -> None:
     for index in range(len(WORDS)):
         WORD_SIZE[index] = len(WORDS[index])
         WORD_HASH[index] = hashes[index]
-        for octet in range(len(WORDS[index])):
-            WORD_TEXT[index][octet] = WORDS[index][octet]
+        for octet in range(24):
+            if octet % 8 == 0:
+                WORD_BITS[index][octet // 8] = WORD_MASK[index][octet // 8] = 0
+            if octet < len(WORDS[index]):
+                WORD_TEXT[index][octet] = WORDS[index][octet]
+                shift = 8 * (octet % 8)
+                WORD_BITS[index][octet // 8] |= (
+                    cython.cast(cython.ulonglong, WORDS[index][octet]) << shift
+                )
+                WORD_MASK[index][octet // 8] |= cython.cast(cython.ulonglong, 0xFF) << shift
         if 0 < index < NAMES:
             WORD_SLOT[(WORD_HASH[index] * WORD_FACTOR) >> 24] = index
 
