@@ -76,6 +76,8 @@ def chunks_next(view, position, end, chunks, step):
     """One step: data, the end, a fault, or the need for more; the contract is in the .pxd."""
     at: cython.longlong = position
     state: cython.int
+    step.position = position
+    step.data_start = step.trailer_start = position
     step.data_size = step.trailer_size = 0
     while at < end:
         state = chunks.state

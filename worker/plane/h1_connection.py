@@ -135,6 +135,7 @@ def coding_fault(view: cython.uchar[::1], head: cython.pointer(Head)) -> cython.
     field: cython.pointer(Field) = cython.address(head.fields[index])
     element: Element
     end: cython.longlong
+    before: cython.longlong
     members: cython.int = 0
     chunked: cython.bint = False
     while index < head.count:
@@ -145,16 +146,19 @@ def coding_fault(view: cython.uchar[::1], head: cython.pointer(Head)) -> cython.
         element.next = head.start + field.value
         end = element.next + field.value_size
         while True:
+            before = element.next
             # an empty element, a parameter, a quoted coding, or anything after "chunked"
             if next_element(view, cython.address(element), end) != 1 or chunked:
                 return FAULT_CODING_SYNTAX
+            while before < element.at:
+                if view[before] == 0x2C:
+                    return FAULT_CODING_SYNTAX
+                before += 1
             chunked = is_word(view, element.at, element.size, W_CHUNKED)
             members += 1
             if element.next == end:
                 break
-            element.next += 1
-            if element.next == end or view[element.next] == 0x2C:
-                return FAULT_CODING_SYNTAX
+            element.next += 1  # the comma
     return 0 if chunked and members == 1 else FAULT_CODING_UNKNOWN
 
 

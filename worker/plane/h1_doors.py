@@ -111,8 +111,9 @@ def read_chunks(pieces: list) -> dict:
     kept: bytes = b""
     data: list = []
     piece: bytes
+    number: cython.int
     chunks_begin(cython.address(chunks))
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
         kept += piece
         view = bytearray(kept)
         step.position = 0
@@ -124,7 +125,7 @@ def read_chunks(pieces: list) -> dict:
                 break
             data.append(text(view, step.data_start, step.data_size))
         if result == CHUNK_END:
-            kept = kept[step.position :] + b"".join(pieces[pieces.index(piece) + 1 :])
+            kept = kept[step.position :] + b"".join(pieces[number + 1 :])
             break
         if result != CHUNK_MORE:
             return {"end": False, "fault": fault_text(chunks.fault), "data": b"".join(data)}
