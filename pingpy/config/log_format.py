@@ -1,4 +1,4 @@
-"""The forms of the access log: the presets, and the variables that a form of one's own may use."""
+"""Whether the form of the access log is one that exists, and names variables that exist."""
 
 from __future__ import annotations
 
@@ -7,34 +7,7 @@ from collections.abc import Iterator
 
 from pingpy.config.finding import Finding
 from pingpy.config.patterns import closest
-
-_COMMON = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent'
-_COMBINED = f'{_COMMON} "$http_referer" "$http_user_agent"'
-
-# The presets that are a text; json and logfmt have an escaping of their own.
-PRESETS = {
-    "common": _COMMON,
-    "combined": _COMBINED,
-    "vcombined": f"$host:$server_port {_COMBINED}",
-    "combined_upstream": f"{_COMBINED} rt=$request_time uct=$upstream_connect_time "
-    "uht=$upstream_header_time urt=$upstream_response_time ua=$upstream_addr "
-    "us=$upstream_status cs=$upstream_cache_status rid=$request_id",
-}
-STRUCTURED_PRESETS = ("json", "logfmt")
-
-VARIABLES = frozenset(
-    """
-    args body_bytes_sent bytes_sent connection connection_requests generation host hostname https
-    listener method msec pid query_string queue_time realip_remote_addr remote_addr remote_port
-    remote_user request request_id request_length request_method request_time request_uri retries
-    route scheme server_addr server_name server_port server_protocol status termination
-    time_iso8601 time_local upstream_addr upstream_bytes_received upstream_bytes_sent
-    upstream_cache_status upstream_connect_time upstream_header_time upstream_response_length
-    upstream_response_time upstream_status uri worker
-    """.split()  # noqa: SIM905
-)
-# Families of variables: what follows is a header's name, in lower case with _ for -.
-VARIABLE_PREFIXES = ("http_", "sent_http_", "upstream_http_")
+from pingpy.log_format import HEADER_FAMILIES, PRESETS, VARIABLES
 
 _VARIABLE = re.compile(r"\$(?:\{(\w*)\}|(\w*))")
 
@@ -45,20 +18,25 @@ def variables_in(text: str) -> list[str]:
 
 
 def check_format(text: str) -> Iterator[Finding]:
-    """Whether `[log] format` is a preset, or has only variables that exist."""
+    """Whether `[log] format` is a preset, or a single line with variables that exist."""
     path = ("log", "format")
-    if text in PRESETS or text in STRUCTURED_PRESETS:
+    if text in PRESETS:
         return
-    presets = (*PRESETS, *STRUCTURED_PRESETS)
     if "$" not in text:
         advice = (
-            closest(text, presets) or f"presets: {', '.join(presets)}; or a text with $variables"
+            closest(text, tuple(PRESETS))
+            or f"presets: {', '.join(PRESETS)}; or a text with $variables"
         )
         yield Finding(path, f'"{text}" is not a format of the access log', advice)
         return
     if "\n" in text or "\r" in text:
         yield Finding(path, "a format is a single line")
     for name in dict.fromkeys(variables_in(text)):
-        if name not in VARIABLES and not name.startswith(VARIABLE_PREFIXES):
-            advice = closest(name, tuple(sorted(VARIABLES))).replace('"', '"$', 1)
+        # A $ that stands for itself is text; a family needs the header's name behind it.
+        if name and name not in VARIABLES and not _is_header(name):
+            advice = closest(name, tuple(VARIABLES)).replace('"', '"$', 1)
             yield Finding(path, f"unknown variable ${name}", advice)
+
+
+def _is_header(name: str) -> bool:
+    return any(name.startswith(family) and name != family for family in HEADER_FAMILIES)

@@ -6,6 +6,7 @@ from pingpy.config import features
 from pingpy.config.load import examine
 from pingpy.config.source import ConfigSource
 from pingpy.errors import ConfigError
+from pingpy.log_format import PRESETS
 
 
 def told(text):
@@ -91,6 +92,10 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
         (RULE + 'filters = ["auht"]\n', ['3:12: there is no module "auht"']),
         # log
         ('[log]\nformat = "combind"\n', ['2:10: "combind" is not a format of the access log']),
+        (
+            '[log]\nformat = "$http_ $status"\n',
+            ["2:10: unknown variable $http_"],
+        ),
         (
             '[log]\nformat = "$statos ${http_x} $sent_http_y"\n',
             ["2:10: unknown variable $statos"],
@@ -221,6 +226,7 @@ def test_a_mistake_between_keys(text, expected):
         RULE + 'rewrite = { regex = "/(?P<x>a)", to = "/\\\\g<x>" }\n',
         '[[proxy.rules]]\npath = "/old/*"\nredirect = { to = "https://$host/new/*", status = 301 }\n',
         '[log]\nformat = "$remote_addr $status $request_time"\n',
+        *(f'[log]\nformat = "{preset}"\n' for preset in PRESETS),
         RULE + 'load_balancing = "balancers.mine:Mine"\n',
         '[proxy]\nhost = "upstream"\n' + RULE,
     ],
