@@ -1,0 +1,156 @@
+"""The worker processes as the kernel knows them: pid, pidfd, channel, slab of shared memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from master.events import Beat
+from master.process import ChildSpec, Identity, allowed_cpus, cpu_for, describe_exit, fork_child
+from pingpy import log
+from pingpy.config.source import ConfigSource
+from pingpy.control import SCOUT_SLOT, Channel, Message, WorkerContext, pair
+from pingpy.shared import Region, Role
+
+Entry = Callable[[WorkerContext], int]
+
+
+class Birth(Protocol):
+    """What a new worker needs to know of its generation."""
+
+    source: ConfigSource
+    identity: Identity | None
+    log_fd: int
+    log_level: str
+    config_hash: str
+    orphan_timeout_seconds: float
+
+
+@dataclass(slots=True)
+class Child:
+    """One live process of ours."""
+
+    worker: int
+    generation: int
+    slot: int
+    pid: int
+    pidfd: int
+    channel: Channel
+    slab: int
+
+
+class Children:
+    """By the supervisor's number of the worker."""
+
+    def __init__(self, region: Region, entry: Entry, scout: Entry | None, upgraded: bool) -> None:
+        self.region = region
+        self.entry = entry
+        self.scout = scout
+        self.upgraded = upgraded
+        self.by_worker: dict[int, Child] = {}
+        self.cpus = allowed_cpus()
+
+    def spawn(
+        self, worker: int, generation: int, slot: int, worker_count: int, birth: Birth
+    ) -> Child:
+        """Fork one; raises OSError or SlabsExhaustedError."""
+        role: Role = "scout" if slot == SCOUT_SLOT else "worker"
+        slab = self.region.claim_slab(generation, slot, role)
+        cpu = cpu_for(slot, self.cpus)
+        ours, theirs = pair()
+        ours.sock.setblocking(False)
+        context = WorkerContext(
+            generation=generation,
+            slot=slot,
+            worker_count=worker_count,
+            cpu=-1 if cpu is None else cpu,
+            channel=theirs.sock,
+            source=birth.source,
+            region_fd=self.region.fd,
+            slab=slab,
+            parent_pid=os.getpid(),
+            config_hash=birth.config_hash,
+            orphan_timeout_seconds=birth.orphan_timeout_seconds,
+            upgraded=self.upgraded,
+        )
+        spec = ChildSpec(
+            name="scout" if slot == SCOUT_SLOT else f"worker {slot}",
+            who=log.SCOUT if slot == SCOUT_SLOT else str(slot),
+            generation=generation,
+            cpu=cpu,
+            identity=birth.identity,
+            keep_fds=frozenset({theirs.fileno(), self.region.fd, birth.log_fd}),
+            log_fd=birth.log_fd,
+            log_level=birth.log_level,
+        )
+        entry = self.scout if slot == SCOUT_SLOT and self.scout else self.entry
+        try:
+            pid = fork_child(spec, lambda: entry(context))
+        except OSError:
+            self.region.retire_slab(slab)
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.region.slab(slab).pid = pid
+        child = Child(worker, generation, slot, pid, os.pidfd_open(pid), ours, slab)
+        self.by_worker[worker] = child
+        return child
+
+    def send(self, worker: int, message: Message, fds: Sequence[int] = ()) -> None:
+        """Send without ever waiting for a worker that does not read; its heartbeat will tell."""
+        child = self.by_worker.get(worker)
+        if child is None:
+            return
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            child.channel.send(message, fds, wait=False)
+
+    def kill(self, worker: int, name: str) -> None:
+        """By pidfd: never somebody else's process."""
+        child = self.by_worker.get(worker)
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(child.pidfd, getattr(signal, f"SIG{name}"))
+
+    def reap(self, worker: int) -> str:
+        """Bury one whose pidfd is readable; returns how it ended."""
+        child = self.by_worker.pop(worker)
+        how = describe_exit_of(child.pidfd)
+        os.close(child.pidfd)
+        child.channel.close()
+        self.region.retire_slab(child.slab)
+        return how
+
+    def beats(self) -> dict[int, Beat]:
+        """What the slabs say."""
+        return {
+            child.worker: Beat(slab.beat_us / 1e6, slab.connections, slab.active, slab.rss_bytes)
+            for child in self.by_worker.values()
+            if (slab := self.region.slab(child.slab)).beat_us
+        }
+
+
+def describe_exit_of(pidfd: int) -> str:
+    """Reap exactly this child."""
+    try:
+        status = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return "vanished"
+    return describe_exit(status) if status else "still there"
+
+
+def reap_strangers(known: set[int]) -> None:
+    """As pid 1 we inherit orphans: bury them, and take no notice otherwise."""
+    while True:
+        try:
+            status = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if status is None or status.si_pid in known:
+            return
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, status.si_pid, os.WEXITED | os.WNOHANG)
