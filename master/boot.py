@@ -16,7 +16,7 @@ from master.control_socket import SOCKET_NAME, AlreadyRunningError, make_runtime
 from master.estate import Estate, Setup
 from master.events import Begin
 from master.handoff import HandOffError, Inheritance
-from master.listeners import BindError
+from master.listeners import BindError, Listeners
 from master.logfiles import LogFileError
 from master.loop import Loop
 from master.peer import Peer
@@ -48,7 +48,7 @@ def run(setup: Setup) -> int:
     signals.block()
     enable_stack_dumps()
     log.setup()
-    channel = successor.inherited_channel(os.environ)  # type: ignore[arg-type]
+    channel = successor.inherited_channel(os.environ)
     try:
         return _start(setup, channel)
     except BootRefusedError as error:
@@ -61,10 +61,13 @@ def run(setup: Setup) -> int:
 
 def _start(setup: Setup, channel: socket.socket | None) -> int:
     inheritance = _inherit(channel) if channel is not None else None
-    source, plan = _check(setup)
+    listeners = Listeners()
+    _take_sockets(listeners, inheritance)
+    source, plan = _check(setup, listeners)
     if setup.upgrade and channel is None:
         inheritance = _ask_to_take_over(plan)
-    estate = _estate(setup, inheritance)
+        _adopt_inherited(listeners, inheritance)
+    estate = _estate(setup, listeners, inheritance)
     number = inheritance.generation + 1 if inheritance else 1
     try:
         begin = _furnish(estate, inheritance, number, source, plan)
@@ -83,14 +86,17 @@ def _handed_over(loop: Loop) -> bool:
     return bool((upgrade and upgrade.over) or takeover)
 
 
-def _check(setup: Setup) -> tuple[ConfigSource, Plan]:
+def _check(setup: Setup, listeners: Listeners) -> tuple[ConfigSource, Plan]:
     try:
         source = setup.read()
     except OSError as error:
         text = f"cannot read the configuration: {error.strerror or error}: {error.filename}"
         code = EXIT_PERMISSION if isinstance(error, PermissionError) else EXIT_CONFIG
         raise BootRefusedError(code, text) from error
-    answer: Answer = check_now(source, setup.check, checker_spec(2, "info"))
+    # With -u the running master holds the rest: what is taken shows when we bind.
+    check = setup.check_lenient if setup.upgrade else setup.check
+    held = tuple(listeners.groups)
+    answer: Answer = check_now(source, check, checker_spec(2, "info"), held)
     if answer.warnings:
         print(answer.warnings, file=sys.stderr)  # noqa: T201
     if answer.plan is None:
@@ -121,7 +127,7 @@ def _ask_to_take_over(plan: Plan) -> Inheritance | None:
     return _inherit(sock)
 
 
-def _estate(setup: Setup, inheritance: Inheritance | None) -> Estate:
+def _estate(setup: Setup, listeners: Listeners, inheritance: Inheritance | None) -> Estate:
     region = None
     if inheritance is not None and inheritance.region_fd >= 0:
         try:
@@ -131,10 +137,8 @@ def _estate(setup: Setup, inheritance: Inheritance | None) -> Estate:
             log.logger.warning("counters start anew: %s", error)
     region = region or Region.create()
     children = Children(region, setup.worker, setup.scout, inheritance is not None)
-    # os.environ is a mapping of its own kind; what is popped must really leave the environment.
-    estate = Estate(setup, region, children, Notifier(os.environ), started_at=time.monotonic())
-    estate.inheritance = inheritance
-    return estate
+    notifier = Notifier(os.environ)
+    return Estate(setup, region, children, notifier, listeners, started_at=time.monotonic())
 
 
 def _furnish(
@@ -143,7 +147,6 @@ def _furnish(
     try:
         make_runtime_dir(plan.runtime_dir)
         _refuse_second(plan, inheritance)
-        _take_sockets(estate, inheritance)
         if inheritance is not None:
             estate.logs.fds.update(inheritance.logs)
         generation = estate.enrol(number, source, plan)
@@ -181,17 +184,17 @@ def _refuse_second(plan: Plan, inheritance: Inheritance | None) -> None:
             raise BootRefusedError(EXIT_FAILED, f"already running, pid {owner}")
 
 
-def _take_sockets(estate: Estate, inheritance: Inheritance | None) -> None:
-    for passed in passed_sockets(os.environ):  # type: ignore[arg-type]
+def _take_sockets(listeners: Listeners, inheritance: Inheritance | None) -> None:
+    for passed in passed_sockets(os.environ):
         origin = "bound" if passed.stored else "systemd"
-        estate.listeners.adopt(
-            passed.id, passed.kind, passed.fd, origin, unix_path=passed.unix_path
-        )
+        listeners.adopt(passed.id, passed.kind, passed.fd, origin, unix_path=passed.unix_path)
+    _adopt_inherited(listeners, inheritance)
+
+
+def _adopt_inherited(listeners: Listeners, inheritance: Inheritance | None) -> None:
     if inheritance is not None:
         for name, group, fd in inheritance.listeners:
-            estate.listeners.adopt(
-                name, group["kind"], fd, group["origin"], unix_path=group["path"]
-            )
+            listeners.adopt(name, group["kind"], fd, group["origin"], unix_path=group["path"])
 
 
 def _loop(estate: Estate, inheritance: Inheritance | None, plan: Plan) -> Loop:

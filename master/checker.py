@@ -10,7 +10,7 @@ import json
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -32,13 +32,21 @@ class Answer:
     warnings: str = ""
 
 
-Check = Callable[[ConfigSource], Answer]
+# The text, and the ids of the listeners that we hold already.
+Check = Callable[[ConfigSource, Collection[str]], Answer]
 
 
 class Checker:
     """One check under way; readable when bytes of the answer wait."""
 
-    def __init__(self, ticket: int, source: ConfigSource, check: Check, spec: ChildSpec) -> None:
+    def __init__(
+        self,
+        ticket: int,
+        source: ConfigSource,
+        check: Check,
+        spec: ChildSpec,
+        held: Collection[str] = (),
+    ) -> None:
         self.ticket = ticket
         self.source = source
         self.deadline = time.monotonic() + CHECK_SECONDS
@@ -48,7 +56,7 @@ class Checker:
         spec = ChildSpec(
             spec.name, spec.who, spec.generation, None, None, keep, spec.log_fd, spec.log_level
         )
-        self.pid = fork_child(spec, lambda: _check_in_child(source, check, writer))
+        self.pid = fork_child(spec, lambda: _check_in_child(source, check, held, writer))
         self.pidfd = os.pidfd_open(self.pid)
         os.close(writer)
 
@@ -81,9 +89,11 @@ class Checker:
             return Answer(None, f"the check of the configuration did not end well ({how})")
 
 
-def check_now(source: ConfigSource, check: Check, spec: ChildSpec) -> Answer:
+def check_now(
+    source: ConfigSource, check: Check, spec: ChildSpec, held: Collection[str] = ()
+) -> Answer:
     """The check at start: there is nothing else to do meanwhile."""
-    checker = Checker(0, source, check, spec)
+    checker = Checker(0, source, check, spec, held)
     poll = select.poll()
     poll.register(checker.fileno(), select.POLLIN)
     while True:
@@ -100,9 +110,9 @@ def checker_spec(log_fd: int, log_level: str) -> ChildSpec:
     return ChildSpec("checker", CHECKER, 0, None, None, frozenset({log_fd}), log_fd, log_level)
 
 
-def _check_in_child(source: ConfigSource, check: Check, writer: int) -> int:
+def _check_in_child(source: ConfigSource, check: Check, held: Collection[str], writer: int) -> int:
     try:
-        answer = check(source)
+        answer = check(source, held)
     except Exception as error:
         answer = Answer(None, f"{type(error).__name__}: {error}")
     data = memoryview(answer_to_json(answer))

@@ -14,7 +14,6 @@ import os
 import pwd
 import socket
 import struct
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -191,25 +190,3 @@ def resolve_users(users: Iterable[str | int]) -> set[int]:
         with contextlib.suppress(KeyError):
             found.add(pwd.getpwnam(user).pw_uid)
     return found
-
-
-def ask(
-    runtime_dir: str, body: dict[str, Any], timeout_seconds: float | None
-) -> dict[str, Any] | None:
-    """The client's side: one question, one answer; None at end of file (the master has ended).
-
-    Raises FileNotFoundError, ConnectionRefusedError, PermissionError, TimeoutError.
-    """
-    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-        sock.settimeout(timeout_seconds)
-        sock.connect(os.path.join(runtime_dir, SOCKET_NAME))
-        sock.send(json.dumps(body).encode())
-        if deadline is not None:
-            sock.settimeout(max(0.01, deadline - time.monotonic()))
-        try:
-            data = sock.recv(1 << 20)
-        except ConnectionResetError:
-            return None
-    answer: dict[str, Any] | None = json.loads(data) if data else None
-    return answer

@@ -125,14 +125,14 @@ class Crew:
             self.mode = Mode.DRAINING
         self.drain_reason = reason
         self.respawn_at.clear()
-        for worker in list(self.serving_workers()):
+        for worker in list(self.workers.values()):
             self._drain(worker, now, seconds, tunnel_seconds)
 
     def resume(self, now: float) -> None:
         """Accept again, and replace whoever left meanwhile."""
         self.mode = Mode.SERVING
         self.drain_reason = ""
-        for worker in list(self.serving_workers()):
+        for worker in list(self.workers.values()):
             if worker.stage in (Stage.DRAINING, Stage.DRAINED):
                 worker.move(Cue.RESUME)
                 worker.deadline = now + ACCEPTING_SECONDS

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from master.checker import Check
 from master.children import Children, Entry
 from master.control_socket import ControlSocket
-from master.handoff import Inheritance
 from master.listeners import Listeners
 from master.logfiles import LogFiles
 from master.pidfile import PidFile
@@ -29,6 +28,7 @@ class Setup:
 
     read: Callable[[], ConfigSource]
     check: Check
+    check_lenient: Check  # before a take-over: addresses that another master holds are no mistake
     worker: Entry
     scout: Entry | None
     origin: Origin
@@ -66,7 +66,6 @@ class Estate:
     runtime_dir: str = ""
     control: ControlSocket | None = None
     started_at: float = 0.0
-    inheritance: Inheritance | None = None
 
     def enrol(self, number: int, source: ConfigSource, plan: Plan) -> Generation:
         """Remember a generation; raises LookupError for an unknown user, LogFileError."""

@@ -14,8 +14,8 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from pingpy.config.plan import ListenerPlan
 
@@ -85,12 +85,10 @@ class Listeners:
         if group.fds and not (slots and group.reuse_port and group.origin != "systemd"):
             return
         count = worker_count if slots else 1
-        if not group.fds and plan.kind != "unix" and plan.port:
+        if not group.fds and plan.kind != "unix":
             refuse_if_taken(plan)
         while len(group.fds) < count:
-            # Port 0 is any free one, but the same for all slots.
-            port = bound_port(group.fds[0]) if group.fds and not plan.port else plan.port
-            fd = make_socket(replace(plan, port=port), reuse_port=plan.kind != "unix")
+            fd = make_socket(plan, reuse_port=plan.kind != "unix")
             group.reuse_port = plan.kind != "unix"
             group.fds.append(fd)
             made.append((group, fd))
@@ -113,15 +111,6 @@ class Listeners:
                     except OSError as error:
                         raise BindError(explain(error, plan)) from error
                     group.listening.add(slot)
-
-    def described(self) -> Iterator[tuple[Group, str]]:
-        """Every group with the address that the kernel gave it."""
-        for group in self.groups.values():
-            if group.kind == "unix":
-                yield group, group.unix_path
-            elif group.fds:
-                host = group.id.partition("/")[2].rpartition(":")[0]
-                yield group, f"{host}:{bound_port(group.fds[0])}"
 
     def keep_only(self, ids: Iterable[str]) -> list[str]:
         """Close every address that no live plan names; returns them."""
@@ -214,15 +203,6 @@ def _clear_stale_path(path: str) -> None:
 def _no_ipv6(error: OSError, plan: ListenerPlan) -> bool:
     missing = error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
     return plan.kind == "tcp6" and missing and plan.host in ("::", "::1")
-
-
-def bound_port(fd: int) -> int:
-    """The port that the kernel chose."""
-    sock = socket.socket(fileno=fd)
-    try:
-        return int(sock.getsockname()[1])
-    finally:
-        sock.detach()
 
 
 def _listen(fd: int, backlog: int) -> None:

@@ -109,7 +109,9 @@ class Performer:
             return
         current = self.estate.generations[self.estate.current]
         spec = checker_spec(current.log_fd, current.log_level)
-        self.loop.watch_checker(Checker(action.ticket, source, self.estate.setup.check, spec))
+        held = tuple(self.estate.listeners.groups)
+        check = self.estate.setup.check
+        self.loop.watch_checker(Checker(action.ticket, source, check, spec, held))
 
     def _Bind(self, action: actions.Bind) -> None:  # noqa: N802
         source, plan = self.estate.candidates.pop(action.ticket)

@@ -39,8 +39,8 @@ def describe(supervisor: Supervisor, estate: Estate, verb: str, now: float) -> d
         "successor_pid": supervisor.upgrade.successor_pid if supervisor.upgrade else 0,
         "generations": crews,
         "listeners": [
-            {"id": group.id, "slots": len(group.fds), "origin": group.origin, "address": address}
-            for group, address in estate.listeners.described()
+            {"id": group.id, "slots": len(group.fds), "origin": group.origin}
+            for group in estate.listeners.groups.values()
         ],
     }
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,7 +101,7 @@ def _exec(origin: Origin, channel: socket.socket, stderr_fd: int) -> None:
     os._exit(127)
 
 
-def inherited_channel(environ: dict[str, str]) -> socket.socket | None:
+def inherited_channel(environ: MutableMapping[str, str]) -> socket.socket | None:
     """The new master's end; takes its own stderr back, since from now on it can speak for itself."""
     text = environ.pop(CHANNEL_VARIABLE, "")
     if not text:

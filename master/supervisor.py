@@ -288,7 +288,7 @@ class Supervisor:
             if crew.mode is Mode.BUILDING:
                 crew.go(now)
                 self.boot_deadline = inf
-            if crew.accepting_count():
+            if crew.accepting_count() and crew.accepting_count() >= crew.ready_count():
                 self._booted(crew)
 
     def _booted(self, crew: Crew) -> None:

@@ -6,7 +6,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,7 +113,7 @@ class Passed:
     stored: bool  # it is one that we left there ourselves
 
 
-def passed_sockets(environ: dict[str, str]) -> list[Passed]:
+def passed_sockets(environ: MutableMapping[str, str]) -> list[Passed]:
     """The listening sockets in LISTEN_FDS, by address; the variables are removed so that no child reads them."""
     count = environ.pop("LISTEN_FDS", "0")
     pid = environ.pop("LISTEN_PID", "")
