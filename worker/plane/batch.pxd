@@ -1,0 +1,21 @@
+# The two functions behind which all bytes move: one read of many sockets, one write to many.
+from worker.plane.connection cimport Host
+
+cdef enum:
+    BATCH = 256                    # connections read in one turn
+    SLOT_BYTES = 16384             # what one read takes
+    WIDE_BYTES = 262144            # the same while a long body is under way
+    WIDE_SLOTS = 8
+
+cdef class Batch:
+    cdef readonly str name
+    cdef Host host
+    cdef long long slots, wide_slots       # arena offsets of the turn's slots
+    cdef int count                         # connections in the current batch
+    cdef list connections                  # whose they are
+    cdef long long[::1] offset             # where each one's bytes are
+    cdef long long[::1] size               # what recv or send said; -errno when it failed
+    cdef int prepare(self) except -1
+    cdef int receive(self) except -1       # for connections[0:count]: fills offset and size
+    cdef int send(self) except -1          # for connections[0:count]: shows their output to the kernel once; offset: how much was
+                                           # shown, size: how much was taken

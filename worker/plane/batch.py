@@ -1,0 +1,130 @@
+"""The two functions behind which all bytes move: one read of many sockets, one write to many.
+
+This is the plain form, a system call each. Every connection of a turn has a slot of its own, so that
+nothing read is touched again before the turn's output is with the kernel.
+"""
+
+import array
+
+import cython
+from cython.cimports.worker.plane.connection import Connection, Host
+from cython.cimports.worker.plane.syscalls import (
+    MSG_DONTWAIT,
+    MSG_NOSIGNAL,
+    errno,
+    iovec,
+    msghdr,
+    recv,
+    send,
+    sendmsg,
+)
+
+MAX_VECTORS = cython.declare(cython.int, 8)
+
+
+@cython.cclass
+class Batch:
+    """Reads and writes with recv and sendmsg, one connection after the other."""
+
+    def __cinit__(self, host):
+        self.name = "plain"
+        self.host = host
+        self.slots = self.host.arena.reserve(SLOT_BYTES * BATCH)
+        self.wide_slots = self.host.arena.reserve(WIDE_BYTES * WIDE_SLOTS)
+        self.connections = []
+        self.offset = array.array("q", [0]) * BATCH
+        self.size = array.array("q", [0]) * BATCH
+
+    def prepare(self):
+        """Give each connection of the batch its slot; `size` is how much it may read."""
+        i: cython.int
+        wide: cython.int = 0
+        connection: Connection
+        for i in range(self.count):
+            connection = self.connections[i]
+            if connection.wide and wide < WIDE_SLOTS:
+                self.offset[i] = self.wide_slots + wide * WIDE_BYTES
+                self.size[i] = WIDE_BYTES
+                wide += 1
+            else:
+                self.offset[i] = self.slots + i * SLOT_BYTES
+                self.size[i] = SLOT_BYTES
+        return 0
+
+    def receive(self):
+        i: cython.int
+        got: cython.Py_ssize_t
+        connection: Connection
+        self.prepare()
+        for i in range(self.count):
+            connection = self.connections[i]
+            got = recv(
+                connection.fd, self.host.arena.base + self.offset[i], self.size[i], MSG_DONTWAIT
+            )
+            self.size[i] = got if got >= 0 else -errno
+        return 0
+
+    def send(self):
+        i: cython.int
+        j: cython.int
+        k: cython.int
+        sent: cython.Py_ssize_t
+        vectors: iovec[8]
+        message: msghdr
+        connection: Connection
+        for i in range(self.count):
+            connection = self.connections[i]
+            self.size[i] = 0
+            self.offset[i] = 0
+            k = fill_vectors(self.host, connection, vectors)
+            if k == 0:
+                continue
+            for j in range(k):
+                self.offset[i] += vectors[j].iov_len
+            if k == 1:
+                sent = send(
+                    connection.fd,
+                    vectors[0].iov_base,
+                    vectors[0].iov_len,
+                    MSG_NOSIGNAL | MSG_DONTWAIT,
+                )
+            else:
+                message.msg_name = cython.NULL
+                message.msg_namelen = 0
+                message.msg_control = cython.NULL
+                message.msg_controllen = 0
+                message.msg_flags = 0
+                message.msg_iov = vectors
+                message.msg_iovlen = k
+                sent = sendmsg(connection.fd, cython.address(message), MSG_NOSIGNAL | MSG_DONTWAIT)
+            self.size[i] = sent if sent >= 0 else -errno
+        return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def fill_vectors(
+    host: Host, connection: Connection, vectors: cython.pointer(iovec)
+) -> cython.int:
+    """Describe the connection's output to the kernel; returns how many of the (at most 8) vectors are used."""
+    k: cython.int = 0
+    i: cython.int
+    offset: cython.longlong = 0
+    size: cython.longlong = 0
+    block: cython.longlong
+    if connection.chain.bytes:
+        block = host.arena.chain_after(
+            -connection.chain.head, cython.address(offset), cython.address(size)
+        )
+        while block and k < MAX_VECTORS:
+            vectors[k].iov_base = host.arena.base + offset
+            vectors[k].iov_len = size
+            k += 1
+            block = host.arena.chain_after(block, cython.address(offset), cython.address(size))
+        return k
+    for i in range(connection.slices):
+        host.arena.check(connection.slice_offset[i], connection.slice_size[i])
+        vectors[k].iov_base = host.arena.base + connection.slice_offset[i]
+        vectors[k].iov_len = connection.slice_size[i]
+        k += 1
+    return k

@@ -1,0 +1,79 @@
+# A socket as the plane sees it: readiness, queued output, a deadline, and the handler that gets the bytes.
+from worker.plane.buffer cimport Arena, Chain
+
+cdef enum:
+    MAX_SLICES = 4
+
+# What a protocol does with a connection. Every method may be called once the connection is attached, none after it closed.
+cdef class Handler:
+    cdef Connection connection
+    cdef bint eager                                                        # its events are decided before the others'
+    cdef int on_data(self, long long offset, long long size) except -1     # valid until the turn ends
+    cdef int on_eof(self) except -1
+    cdef int on_failed(self, int error) except -1                          # reset, or a write failed: unsent output is lost
+    cdef int on_blocked(self) except -1                                    # the kernel did not take all output
+    cdef int on_drained(self) except -1                                    # now it has
+    cdef int on_connected(self) except -1
+    cdef int on_deadline(self) except -1
+    cdef int on_acceptable(self) except -1
+
+cdef enum Role:
+    ROLE_STREAM = 0
+    ROLE_LISTENER = 1
+    ROLE_CONNECTING = 2
+
+cdef class Connection:
+    cdef Host host
+    cdef Handler handler
+    cdef readonly int fd                   # -1 once closed
+    cdef readonly int index                # in host.connections
+    cdef int role
+    cdef bint readable, writable           # edge-triggered: what the kernel last said
+    cdef bint reading                      # whether the handler wants bytes
+    cdef bint peer_done                    # the other side will send no more (EPOLLRDHUP seen)
+    cdef bint failed                       # EPOLLERR or EPOLLHUP seen
+    cdef bint listed, dirty                # in host.wanted, in host.dirty
+    cdef bint blocked                      # on_blocked was said, on_drained is owed
+    cdef bint finishing                    # close once all output is out
+    cdef bint wide                         # a long body is under way: read in large pieces
+    cdef long long deadline_ms             # 0: none
+    cdef Chain chain                       # output from earlier turns
+    cdef int slices                        # output of this turn, not in the chain
+    cdef long long slice_offset[4]
+    cdef long long slice_size[4]
+    cdef readonly long long bytes_in, bytes_out
+    cdef readonly long long id
+
+    cdef int write(self, long long offset, long long size) except -1       # memory that is valid until the turn ends
+    cdef int mark_dirty(self) except -1
+    cdef int write_bytes(self, bytes data) except -1
+    cdef int keep_unsent(self, long long sent) except -1
+    cdef long long pending(self) except -1                                 # bytes queued and not with the kernel
+    cdef int pause(self) except -1
+    cdef int resume(self) except -1
+    cdef int set_deadline(self, long long after_ms) except -1
+    cdef int clear_deadline(self) except -1
+    cdef int finish(self) except -1                                        # close when the output is out
+    cdef int close(self) except -1                                         # at once; unsent output is dropped
+    cdef int reset(self) except -1                                         # close so that the peer sees a reset
+
+# What a connection needs of the loop that hosts it; reactor.Reactor is the one implementation.
+cdef class Host:
+    cdef readonly Arena arena
+    cdef readonly long long now_us         # monotonic, read once a turn
+    cdef readonly long long now_ms
+    cdef readonly long long wall_us
+    cdef list connections                  # by index, None where free
+    cdef list wanted                       # readable, and the handler wants bytes
+    cdef list dirty                        # with output to send
+    cdef list trash                        # blocks (offsets) and descriptors (-fd - 1) that live until the turn's end
+    cdef long long scratch, scratch_used   # memory for output made in this turn
+    cdef int open_connections
+    cdef long long next_id
+
+    cdef Connection attach(self, int fd, Handler handler, int role)
+    cdef int detach(self, Connection connection) except -1
+    cdef int expect(self, Connection connection) except -1                 # its deadline was moved
+    cdef long long turn_memory(self, long long size) except -1             # valid until the turn ends
+    cdef int release(self, long long block) except -1                      # free this block when the turn ends
+    cdef int close_later(self, int fd) except -1
