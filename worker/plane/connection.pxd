@@ -22,6 +22,10 @@ cdef enum Role:
     ROLE_LISTENER = 1
     ROLE_CONNECTING = 2
 
+cdef enum Finishing:
+    FINISH_CLOSE = 1
+    FINISH_SENDING = 2                     # close our direction only
+
 cdef class Connection:
     cdef Host host
     cdef Handler handler
@@ -34,7 +38,7 @@ cdef class Connection:
     cdef bint failed                       # EPOLLERR or EPOLLHUP seen
     cdef bint listed, dirty                # in host.wanted, in host.dirty
     cdef bint blocked                      # on_blocked was said, on_drained is owed
-    cdef bint finishing                    # close once all output is out
+    cdef int finishing                     # once all output is out: FINISH_CLOSE, FINISH_SENDING, or 0
     cdef bint wide                         # a long body is under way: read in large pieces
     cdef long long deadline_ms             # 0: none
     cdef Chain chain                       # output from earlier turns
@@ -54,6 +58,7 @@ cdef class Connection:
     cdef int set_deadline(self, long long after_ms) except -1
     cdef int clear_deadline(self) except -1
     cdef int finish(self) except -1                                        # close when the output is out
+    cdef int finish_sending(self) except -1
     cdef int close(self) except -1                                         # at once; unsent output is dropped
     cdef int reset(self) except -1                                         # close so that the peer sees a reset
 

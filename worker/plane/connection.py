@@ -6,9 +6,11 @@ flushes; what the kernel does not take is copied to a chain of blocks and goes f
 
 import cython
 from cython.cimports.worker.plane.syscalls import (
+    SHUT_WR,
     SO_LINGER,
     SOL_SOCKET,
     setsockopt,
+    shutdown,
 )
 
 
@@ -160,8 +162,18 @@ class Connection:
             return 0
         if self.pending() == 0:
             return self.close()
-        self.finishing = True
+        self.finishing = FINISH_CLOSE
         self.reading = False
+        return 0
+
+    def finish_sending(self):
+        """Close our direction as soon as all output is with the kernel; the other stays open."""
+        if self.fd < 0:
+            return 0
+        if self.pending() == 0:
+            shutdown(self.fd, SHUT_WR)
+            return 0
+        self.finishing = FINISH_SENDING
         return 0
 
     def close(self):

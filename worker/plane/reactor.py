@@ -7,7 +7,7 @@ decide and queue output, then sends (one batch). Handlers never read or send.
 
 import cython
 from cython.cimports.worker.plane.batch import BATCH, SLOT_BYTES
-from cython.cimports.worker.plane.connection import ROLE_CONNECTING, ROLE_LISTENER, ROLE_STREAM
+from cython.cimports.worker.plane.connection import FINISH_CLOSE, FINISH_SENDING, ROLE_CONNECTING, ROLE_LISTENER, ROLE_STREAM
 from cython.cimports.worker.plane.syscalls import (
     CLOCK_MONOTONIC,
     CLOCK_REALTIME,
@@ -362,8 +362,11 @@ class Reactor(Host):
                 if not connection.blocked:
                     connection.blocked = True
                     return connection.handler.on_blocked()
-            elif connection.finishing:
+            elif connection.finishing == FINISH_CLOSE:
                 return connection.close()
+            elif connection.finishing == FINISH_SENDING:
+                connection.finishing = 0
+                return connection.finish_sending()
             elif connection.blocked:
                 connection.blocked = False
                 return connection.handler.on_drained()

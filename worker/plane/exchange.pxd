@@ -1,0 +1,142 @@
+# One request and its response: the same object whatever the two protocols are.
+from worker.plane.access_log cimport AccessLog
+from worker.plane.buffer cimport Arena
+from worker.plane.cells cimport Cells
+from worker.plane.connection cimport Handler, Host
+from worker.plane.h1_parse cimport Head, HeadLimits
+from worker.plane.h1_write cimport Changes, RequestLine
+from worker.plane.pick cimport Peer
+from worker.plane.record cimport Attempt, Record
+from worker.plane.route cimport Route, RouteTable
+
+cdef enum ExchangeState:
+    X_FREE = 0
+    X_ROUTING = 1             # head read, rules and hooks decide
+    X_PARKED = 2              # an async hook is running
+    X_QUEUED = 3              # waits for a place at a peer
+    X_DIALING = 4             # waits for the connection
+    X_SENT = 5                # the request's head went upstream
+    X_ANSWERING = 6           # the response's head went downstream
+    X_DONE = 7
+
+# Where a hook may run, and what services.run_phase says of it.
+cdef enum Phase:
+    PH_REQUEST = 0
+    PH_PEER = 1
+    PH_UPSTREAM_REQUEST = 2
+    PH_RESPONSE = 3
+    PH_LOGGING = 4
+    PH_REPLY = 5              # a route whose answer is made in Python
+
+cdef enum PhaseVerdict:
+    PHASE_GO_ON = 0
+    PHASE_PARKED = 1          # services calls x.resume(epoch, phase) later
+    PHASE_ANSWERED = 2        # an answer was sent, or the exchange is over
+
+# One side of an exchange. The downstream side gets the response, the upstream side the request.
+cdef class Side(Handler):
+    cdef Exchange exchange                 # None between exchanges
+    cdef long long carry, carry_size       # bytes that came too early, in a block of their own; 0: none
+    cdef int keep(self, long long offset, long long size) except -1
+    # upstream
+    cdef int send_request(self, Exchange x) except -1
+    # downstream; `last`: nothing follows. Body bytes are valid until the turn ends.
+    cdef int send_response(self, Exchange x, long long body, long long size, bint last) except -1
+    cdef int send_informational(self, Exchange x) except -1
+    cdef int send_reply(self, Exchange x, int status, bytes lines, bytes body) except -1
+    # both
+    cdef int send_body(self, Exchange x, long long offset, long long size, bint last) except -1
+    cdef int send_trailers(self, Exchange x, long long offset, long long size) except -1
+    cdef int hold(self) except -1          # the other side is slow: read no more
+    cdef int go_on(self) except -1
+    cdef int cut(self) except -1           # what was sent is not the whole: end so that the peer can tell
+    cdef int left(self) except -1          # the exchange is over, this side is free
+
+cdef struct Settings:
+    HeadLimits limits
+    long long header_ms, body_ms, idle_ms, send_ms, tunnel_ms, upstream_idle_ms
+    long long keepalive_requests           # a downstream connection serves so many, 0: any number
+    int upstream_idle_count                # idle connections kept per peer
+    int body_rate                          # bytes per second that a request body must average, 0: none
+    int retry_percent
+
+# What an exchange needs of the plane.
+cdef class Services:
+    cdef readonly Arena arena
+    cdef Host host
+    cdef RouteTable routes
+    cdef Cells cells
+    cdef AccessLog log
+    cdef object hooks                      # pingpy.phases.BoundPhases, or None
+    cdef object runner                     # Callable[[awaitable, callback], None]: runs a hook's coroutine
+    cdef object on_error                   # Callable[[int status, str cause, Session], None]
+    cdef Settings settings
+    cdef readonly bint draining
+    cdef long long path_memory             # 64 KiB for a normalised path
+    cdef list spare                        # exchanges to use again
+    cdef unsigned long long random_state
+    cdef double retry_credit
+    cdef Exchange take(self)
+    cdef int give_back(self, Exchange x) except -1
+    cdef unsigned long long random(self)
+    cdef int dial(self, Exchange x) except -1          # ends in upstream_ready, upstream_failed, or the queue
+    cdef int forget(self, Exchange x) except -1        # out of the queue
+    cdef int run_phase(self, Exchange x, int phase) except -1
+    cdef long long linger_ms(self) except -1           # how long an idle connection may still speak while draining
+
+cdef class Exchange:
+    cdef Services services
+    cdef int state                         # ExchangeState
+    cdef Side down, up
+    cdef Head request, response
+    cdef Record record
+    cdef long long head_block              # holds the request head while the exchange lives
+    cdef long long response_block          # the same for the response head, when the log or a hook wants it
+    cdef Route route
+    cdef Peer peer
+    cdef list tried
+    cdef RequestLine line
+    cdef bint request_done                 # the whole request body was read
+    cdef bint idempotent
+    cdef bint fresh                        # the next attempt must not use a pooled connection
+    cdef bint counted                      # in-flight was raised for this peer
+    cdef long long body_seen               # request body bytes handed upstream
+    cdef long long replay, replay_size     # a copy of the whole body, when it came with the head; size -1: none
+    cdef long long attempt_us              # when the current attempt began
+    cdef int response_body                 # h1_write.BodyKind
+    cdef long long response_length
+    cdef Changes request_changes, response_changes
+    cdef object session                    # what hooks see, made when first asked for
+    cdef object ctx
+    cdef object chosen                     # the Peer that upstream_peer returned
+    cdef Side dialing                      # the connection that is being made
+    cdef long long queued_ms
+    cdef readonly int epoch                # grows with every use: a parked hook must not wake another request
+
+    cdef int begin(self, Side down) except -1
+    cdef int begin_record(self) except -1
+    cdef int refuse_unread(self, Side down, int status, str cause) except -1
+    cdef int take_request_id(self) except -1
+    cdef int find_route(self) except -1
+    cdef int after_request_filter(self) except -1
+    cdef int choose_peer(self) except -1
+    cdef unsigned int hash_key(self) except? 0
+    cdef str no_peer_cause(self)
+    cdef int upstream_ready(self, Side up, bint reused) except -1
+    cdef int send_upstream(self) except -1
+    cdef int upstream_failed(self, int ending, bint unsent) except -1
+    cdef bint may_retry(self, int ending, bint unsent) except -1
+    cdef int request_body(self, long long offset, long long size, bint last) except -1
+    cdef int request_trailers(self, long long offset, long long size) except -1
+    cdef int response_head(self) except -1
+    cdef int response_start(self, long long offset, long long size, bint last) except -1
+    cdef int response_data(self, long long offset, long long size, bint last) except -1
+    cdef int response_trailers(self, long long offset, long long size) except -1
+    cdef int answered(self) except -1
+    cdef int reply(self, int status, bytes lines, bytes body, int ending) except -1
+    cdef int refuse(self, int status, int ending, str cause) except -1
+    cdef int client_gone(self, int ending) except -1
+    cdef int keep_response_head(self) except -1
+    cdef int drop_upstream(self, bint clean) except -1
+    cdef int finish(self) except -1
+    cpdef int resume(self, int epoch, int phase) except -1

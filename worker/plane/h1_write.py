@@ -1,0 +1,262 @@
+"""Heads as we send them: what passes is copied in runs, what the proxy decides is written anew.
+
+Framing is never copied: exactly one of Content-Length and chunked is written, from what the scanner
+understood (RFC 9112 section 6). Hop-by-hop and nominated fields are left out before ours are added.
+"""
+
+import cython
+from cython.cimports.worker.plane.buffer import Arena
+from cython.cimports.worker.plane.h1_parse import (
+    F_CONTENT_LENGTH,
+    F_FORWARDED,
+    F_HOST,
+    F_TRANSFER_ENCODING,
+    F_UPGRADE,
+    F_X_FORWARDED_FOR,
+    F_X_FORWARDED_HOST,
+    F_X_FORWARDED_PROTO,
+    F_X_REQUEST_ID,
+    Head,
+)
+from cython.cimports.worker.plane.record import Record
+from cython.cimports.worker.plane.route import HeaderEdits
+
+# Bits by FieldKind: what is never copied into a request. X-Forwarded-For is written whole by us.
+SKIP_REQUEST = cython.declare(
+    cython.uint,
+    (1 << F_CONTENT_LENGTH)
+    | (1 << F_TRANSFER_ENCODING)
+    | (1 << F_X_FORWARDED_FOR)
+    | (1 << F_X_REQUEST_ID),
+)
+SKIP_UNTRUSTED = cython.declare(
+    cython.uint, (1 << F_X_FORWARDED_PROTO) | (1 << F_X_FORWARDED_HOST) | (1 << F_FORWARDED)
+)
+FORWARDED_FOR = cython.declare(cython.int, F_X_FORWARDED_FOR)
+FORWARDED_PROTO = cython.declare(cython.int, F_X_FORWARDED_PROTO)
+FORWARDED_HOST = cython.declare(cython.int, F_X_FORWARDED_HOST)
+SKIP_RESPONSE = cython.declare(cython.uint, (1 << F_CONTENT_LENGTH) | (1 << F_TRANSFER_ENCODING))
+
+
+@cython.cclass
+class Changes:
+    """Changes that a hook made to one message; names and values are checked here, nowhere else."""
+
+    def __cinit__(self):
+        self.dropped = []
+        self.lines = b""
+
+    def set_field(self, name, value):
+        """Replace all fields of this name by one. Raises ValueError for a name or value that is none."""
+        self.remove_field(name)
+        return self.add_field(name, value)
+
+    def add_field(self, name, value):
+        """Append a field. Raises ValueError for a name or value that is none."""
+        check_name(name)
+        if b"\r" in value or b"\n" in value or b"\0" in value:
+            raise ValueError(f"a field's value cannot hold CR, LF or NUL: {value!r}")
+        self.lines = self.lines + name + b": " + value.strip(b" \t") + b"\r\n"
+        return 0
+
+    def remove_field(self, name):
+        """Leave out all fields of this name."""
+        check_name(name)
+        lower: bytes = name.lower()
+        self.dropped.append(lower)
+        if self.lines:
+            kept = [
+                line
+                for line in self.lines.split(b"\r\n")
+                if line and line.partition(b":")[0].lower() != lower
+            ]
+            self.lines = b"".join([line + b"\r\n" for line in kept])
+        return 0
+
+    def drops(self, arena, name, size):
+        for dropped in self.dropped:
+            if len(dropped) == size and arena.take(name, size).lower() == dropped:
+                return True
+        return False
+
+
+TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer"))
+
+
+def check_name(name):
+    """Refuse what is not a token, and the fields whose meaning is the proxy's own."""
+    if not name or not TOKEN.issuperset(name):
+        raise ValueError(f"not a field name: {name!r}")
+    if name.lower() in FRAMING:
+        raise ValueError(f"{name.decode()} is decided by the proxy and cannot be set")
+
+
+def head_room(head, record, edits, changes):
+    """Enough for the head, every field of ours, and the configured lines."""
+    room: cython.longlong = head.size + 512 + record.request_id_size + head.authority_size
+    if edits is not None:
+        room += len(edits.lines)
+    if changes is not None:
+        room += len(changes.lines)
+        if changes.target is not None:
+            room += len(changes.target)
+    return room
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def copy_fields(
+    arena: Arena,
+    to: cython.longlong,
+    head: cython.pointer(Head),
+    skip: cython.uint,
+    edits: HeaderEdits,
+    changes: Changes,
+    upgrade: cython.bint,
+) -> cython.longlong:
+    """Copy the fields that pass, in maximal runs; returns the bytes written."""
+    written: cython.longlong = 0
+    run: cython.longlong = head.start + head.line_size + 2
+    begins: cython.longlong
+    dropped: cython.bint
+    i: cython.int
+    for i in range(head.count):
+        dropped = head.fields[i].hop or (skip >> head.fields[i].kind) & 1
+        begins = head.start + head.fields[i].name
+        if dropped and upgrade and head.fields[i].kind == F_UPGRADE:
+            dropped = False
+        if not dropped and edits is not None:
+            dropped = edits.drops(
+                arena.view, begins, head.fields[i].name_size, head.fields[i].name_hash
+            )
+        if not dropped and changes is not None:
+            dropped = changes.drops(arena, begins, head.fields[i].name_size)
+        if dropped:
+            if begins > run:
+                arena.copy(to + written, run, begins - run)
+                written += begins - run
+            run = head.start + head.fields[i].end
+    begins = head.start + head.size - 2
+    if begins > run:
+        arena.copy(to + written, run, begins - run)
+        written += begins - run
+    if edits is not None:
+        written += arena.put(to + written, edits.lines)
+    if changes is not None:
+        written += arena.put(to + written, changes.lines)
+    return written
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def put_forwarded(
+    arena: Arena,
+    to: cython.longlong,
+    head: cython.pointer(Head),
+    record: cython.pointer(Record),
+    line: cython.pointer(RequestLine),
+) -> cython.longlong:
+    """X-Forwarded-For, -Proto, -Host: ours, or the trusted peer's extended by our neighbour's address."""
+    at: cython.longlong = to
+    i: cython.int
+    at += arena.put(at, b"X-Forwarded-For: ")
+    if line.trusted and head.first[FORWARDED_FOR] >= 0:
+        for i in range(head.first[FORWARDED_FOR], head.count):
+            if head.fields[i].kind == F_X_FORWARDED_FOR and head.fields[i].value_size:
+                arena.copy(at, head.start + head.fields[i].value, head.fields[i].value_size)
+                at += head.fields[i].value_size
+                at += arena.put(at, b", ")
+    at += arena.put_chars(at, record.peer_address, record.peer_address_size)
+    if not line.trusted or head.first[FORWARDED_PROTO] < 0:
+        at += arena.put(
+            at,
+            b"\r\nX-Forwarded-Proto: https" if line.tls else b"\r\nX-Forwarded-Proto: http",
+        )
+    if head.authority_size and (not line.trusted or head.first[FORWARDED_HOST] < 0):
+        at += arena.put(at, b"\r\nX-Forwarded-Host: ")
+        arena.copy(at, head.start + head.authority, head.authority_size)
+        at += head.authority_size
+    return at - to
+
+
+def render_request(arena, to, head, record, line, host, target, edits, changes):
+    """The request head for the origin. `host` and `target`: None to send them as they came."""
+    at: cython.longlong = to
+    skip: cython.uint = SKIP_REQUEST | (1 << F_HOST)
+    arena.copy(at, head.start, head.method_size)
+    at += head.method_size
+    at += arena.put(at, b" ")
+    if target is not None:
+        at += arena.put(at, target)
+    else:
+        at += put_target(arena, at, head)
+    at += arena.put(at, b" HTTP/1.1\r\nHost: ")
+    if host is not None:
+        at += arena.put(at, host)
+    else:
+        arena.copy(at, head.start + head.authority, head.authority_size)
+        at += head.authority_size
+    at += arena.put(at, b"\r\n")
+    if not line.trusted:
+        skip |= SKIP_UNTRUSTED
+    at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
+    at += put_forwarded(arena, at, head, record, line)
+    at += arena.put(at, b"\r\nVia: 1.0 pingpy\r\n" if head.minor == 0 else b"\r\nVia: 1.1 pingpy\r\n")
+    at += arena.put(at, b"X-Request-Id: ")
+    at += arena.put_chars(at, record.request_id, record.request_id_size)
+    if line.body == BODY_LENGTH:
+        at += arena.put(at, b"\r\nContent-Length: ")
+        at += arena.put_number(at, line.length)
+    elif line.body == BODY_CHUNKED:
+        at += arena.put(at, b"\r\nTransfer-Encoding: chunked")
+    if line.upgrade:
+        at += arena.put(at, b"\r\nConnection: Upgrade")
+    at += arena.put(at, b"\r\n\r\n")
+    return at - to
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def put_target(
+    arena: Arena, to: cython.longlong, head: cython.pointer(Head)
+) -> cython.longlong:
+    """The target in origin form (RFC 9112 3.2.1), as the client spelled path and query."""
+    at: cython.longlong = to
+    if head.target_size == 1 and arena.view[head.start + head.target] == 42:  # "*"
+        return arena.put(at, b"*")
+    if head.path_size:
+        arena.copy(at, head.start + head.path, head.path_size)
+        at += head.path_size
+    else:
+        at += arena.put(at, b"/")
+    if head.query and arena.view[head.start + head.query - 1] == 63:  # "?", even before an empty query
+        arena.copy(at, head.start + head.query - 1, head.query_size + 1)
+        at += head.query_size + 1
+    return at - to
+
+
+def render_response(arena, to, head, line, edits, changes):
+    """The response head for an HTTP/1 client."""
+    at: cython.longlong = to
+    skip: cython.uint = SKIP_RESPONSE
+    at += arena.put(at, b"HTTP/1.1")
+    arena.copy(at, head.start + 8, head.line_size - 8)  # " 200 OK"
+    at += head.line_size - 8
+    at += arena.put(at, b"\r\n")
+    at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
+    at += arena.put(at, b"Via: 1.1 pingpy\r\n")
+    if line.body == BODY_LENGTH or (line.show_length and head.content_length >= 0):
+        at += arena.put(at, b"Content-Length: ")
+        at += arena.put_number(at, line.length if line.body == BODY_LENGTH else head.content_length)
+        at += arena.put(at, b"\r\n")
+    elif line.body == BODY_CHUNKED:
+        at += arena.put(at, b"Transfer-Encoding: chunked\r\n")
+    if line.persistence == PERSIST_CLOSE:
+        at += arena.put(at, b"Connection: close\r\n")
+    elif line.persistence == PERSIST_KEEP_ALIVE:
+        at += arena.put(at, b"Connection: keep-alive\r\n")
+    elif line.upgrade:
+        at += arena.put(at, b"Connection: Upgrade\r\n")
+    at += arena.put(at, b"\r\n")
+    return at - to

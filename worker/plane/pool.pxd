@@ -1,0 +1,25 @@
+# Connections to peers: opened, lent, taken back, capped, queued for.
+from worker.plane.exchange cimport Exchange, Services
+from worker.plane.h1_upstream cimport H1Upstream, Lender
+from worker.plane.pick cimport Peer
+
+cdef class PeerConnections:
+    cdef Peer peer
+    cdef list idle                         # of H1Upstream, the most recently used last
+    cdef int open
+    cdef list waiting                      # of Exchange, in order
+
+cdef class Pools(Lender):
+    cdef Services services
+    cdef list known                        # of PeerConnections
+    cdef readonly long long opened, reused, idle_count
+    cdef dict dialing                      # H1Upstream -> Exchange
+    cdef PeerConnections of(self, Peer peer)
+    cdef H1Upstream idle_one(self, PeerConnections connections)
+    cdef int dial(self, Exchange x) except -1
+    cdef int open_one(self, PeerConnections connections, Exchange x) except -1
+    cdef int wait(self, PeerConnections connections, Exchange x) except -1
+    cdef int forget(self, Exchange x) except -1
+    cdef int serve_waiting(self, PeerConnections connections) except -1
+    cdef int tick(self) except -1
+    cdef int close_idle(self) except -1

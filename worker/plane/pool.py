@@ -1,0 +1,242 @@
+"""Connections to peers: opened, lent, taken back, capped, queued for.
+
+Idle connections are used last in, first out, so that spare ones age and are closed by their idle
+deadline. A peer's cap holds for the host: the in-flight counts are shared by all workers, therefore
+those who wait are also looked at every tick.
+"""
+
+import cython
+from cython.cimports.worker.plane.cells import C_UPSTREAM_OPENED
+from cython.cimports.worker.plane.connection import ROLE_CONNECTING
+from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange, Services
+from cython.cimports.worker.plane.h1_upstream import U_CONNECTING, U_IDLE, H1Upstream, Lender
+from cython.cimports.worker.plane.pick import Peer
+from cython.cimports.worker.plane.record import (
+    END_CONNECT_FAILED,
+    END_CONNECT_TIMEOUT,
+    END_QUEUE_FULL,
+)
+from cython.cimports.worker.plane.syscalls import (
+    AF_UNIX,
+    EAGAIN,
+    EINPROGRESS,
+    ETIMEDOUT,
+    IPPROTO_TCP,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    TCP_NODELAY,
+    close,
+    connect,
+    errno,
+    setsockopt,
+    sockaddr,
+    socket,
+)
+
+
+@cython.cclass
+class PeerConnections:
+    """One worker's connections to one peer."""
+
+    def __cinit__(self, peer):
+        self.peer = peer
+        self.idle = []
+        self.waiting = []
+
+    def __repr__(self) -> str:
+        return (
+            f"<PeerConnections {self.peer.text.decode()} open={self.open} idle={len(self.idle)}"
+            f" waiting={len(self.waiting)}>"
+        )
+
+
+@cython.cclass
+class Pools(Lender):
+    """All connections of this worker to peers."""
+
+    def __cinit__(self, services):
+        self.services = services
+        self.known = []
+        self.dialing = {}
+
+    def of(self, peer):
+        """This peer's connections."""
+        connections: PeerConnections = peer.connections
+        if connections is None:
+            connections = PeerConnections(peer)
+            peer.connections = connections
+            self.known.append(connections)
+        return connections
+
+    def dial(self, x):
+        """A connection for this exchange: a pooled one now, a new one later, or a place in the queue."""
+        connections: PeerConnections = self.of(x.peer)
+        up: H1Upstream = None
+        cap: cython.int = x.peer.max_connections
+        if cap and self.services.cells.in_flight(x.peer.cell) >= cap:
+            return self.wait(connections, x)
+        if not x.fresh:
+            up = self.idle_one(connections)
+        if up is not None:
+            self.reused += 1
+            return x.upstream_ready(up, True)
+        return self.open_one(connections, x)
+
+    def idle_one(self, connections):
+        """An idle connection that shows no sign of its end (checked before reuse), or None."""
+        up: H1Upstream
+        while connections.idle:
+            up = connections.idle.pop()
+            self.idle_count -= 1
+            if up.connection.fd >= 0 and not up.connection.peer_done and not up.connection.readable:
+                up.connection.clear_deadline()
+                return up
+            up.cut()
+        return None
+
+    def open_one(self, connections, x):
+        """Begin a connection; `dialed` hears of its outcome."""
+        peer: Peer = connections.peer
+        up: H1Upstream
+        one: cython.int = 1
+        address: bytes = peer.sockaddr
+        fd: cython.int = socket(peer.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+        if fd < 0:
+            return x.upstream_failed(END_CONNECT_FAILED, True)
+        if peer.family != AF_UNIX:
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), 4)
+        raw: cython.p_const_char = address
+        if connect(fd, cython.cast(cython.pointer(sockaddr), raw), len(address)) < 0:
+            if errno != EINPROGRESS:  # a Unix socket says EAGAIN when its queue is full
+                close(fd)
+                return x.upstream_failed(END_CONNECT_FAILED, True)
+        up = H1Upstream.__new__(H1Upstream)
+        up.services = self.services
+        up.lender = self
+        up.peer = peer
+        up.state = U_CONNECTING
+        self.services.host.attach(fd, up, ROLE_CONNECTING)
+        up.connection.set_deadline(x.route.connect_ms)
+        connections.open += 1
+        self.opened += 1
+        self.services.cells.add(C_UPSTREAM_OPENED, 1)
+        self.dialing[up] = x
+        x.state = X_DIALING
+        x.dialing = up
+        return 0
+
+    def dialed(self, up, error):
+        """A connection was made, or was not."""
+        x: Exchange = self.dialing.pop(up, None)
+        if error == 0:
+            if x is None:
+                return self.take_back(up)
+            x.dialing = None
+            up.connection.reading = True
+            return x.upstream_ready(up, False)
+        if x is None:
+            return 0
+        x.dialing = None
+        return x.upstream_failed(
+            END_CONNECT_TIMEOUT if error == ETIMEDOUT else END_CONNECT_FAILED, True
+        )
+
+    def take_back(self, up):
+        """A connection is free again: for who waits, else to the idle ones."""
+        connections: PeerConnections = self.of(up.peer)
+        if up.peer.retired or self.services.draining and not self.services.host.open_connections:
+            return up.cut()
+        up.state = U_IDLE
+        up.connection.reading = True
+        if len(connections.idle) >= self.services.settings.upstream_idle_count:
+            oldest: H1Upstream = connections.idle.pop(0)
+            self.idle_count -= 1
+            oldest.cut()
+        connections.idle.append(up)
+        self.idle_count += 1
+        up.connection.set_deadline(self.services.settings.upstream_idle_ms)
+        if connections.waiting:
+            return self.serve_waiting(connections)
+        return 0
+
+    def gone(self, up):
+        """A connection was closed."""
+        connections: PeerConnections = self.of(up.peer)
+        connections.open -= 1
+        if up.state == U_IDLE and up in connections.idle:
+            connections.idle.remove(up)
+            self.idle_count -= 1
+        if connections.waiting:
+            return self.serve_waiting(connections)
+        return 0
+
+    # ---- the queue of a peer that has all it may have
+
+    def wait(self, connections, x):
+        """Queue, if there is room."""
+        size: cython.int = x.route.pool.queue_size if x.route.pool is not None else 0
+        if len(connections.waiting) >= size:
+            return x.refuse(503, END_QUEUE_FULL, f"the queue of peer {connections.peer.text.decode()} is full")
+        x.state = X_QUEUED
+        x.queued_ms = self.services.host.now_ms
+        connections.waiting.append(x)
+        return 0
+
+    def forget(self, x):
+        """The exchange ends before it got its connection."""
+        if x.state == X_QUEUED and x.peer is not None:
+            connections: PeerConnections = self.of(x.peer)
+            if x in connections.waiting:
+                connections.waiting.remove(x)
+        up: H1Upstream = x.dialing
+        if up is not None:  # it may yet serve another
+            self.dialing.pop(up, None)
+            x.dialing = None
+        return 0
+
+    def serve_waiting(self, connections):
+        """Let those who wait go on while there are places."""
+        x: Exchange
+        while connections.waiting and (
+            self.services.cells.in_flight(connections.peer.cell) < connections.peer.max_connections
+        ):
+            x = connections.waiting.pop(0)
+            x.state = X_DIALING
+            x.record.queue_us += (self.services.host.now_ms - x.queued_ms) * 1000
+            self.dial(x)
+        return 0
+
+    def tick(self):
+        """Places that other workers gave up, and those whose time in the queue is over."""
+        x: Exchange
+        connections: PeerConnections
+        for connections in self.known:
+            if not connections.waiting:
+                continue
+            self.serve_waiting(connections)
+            while connections.waiting:
+                x = connections.waiting[0]
+                if self.services.host.now_ms - x.queued_ms < x.route.pool.queue_ms:
+                    break
+                connections.waiting.pop(0)
+                x.record.queue_us += (self.services.host.now_ms - x.queued_ms) * 1000
+                x.state = X_DIALING
+                x.refuse(503, END_QUEUE_FULL, "no place at a peer became free in time")
+        self.known = [
+            connections
+            for connections in self.known
+            if connections.open or connections.waiting or not connections.peer.retired
+        ]
+        return 0
+
+    def close_idle(self):
+        """Close every connection that serves nobody."""
+        up: H1Upstream
+        connections: PeerConnections
+        for connections in self.known:
+            while connections.idle:
+                up = connections.idle.pop()
+                self.idle_count -= 1
+                up.cut()
+        return 0
