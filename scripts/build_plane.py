@@ -1,21 +1,25 @@
 """Compiles worker/plane: the wheel's build hook, and `python scripts/build_plane.py` for a checkout.
 
-A module is rebuilt when its own source, any .pxd of the plane or this file is newer than what was built.
+What has not changed is not built again; the C that Cython writes stays under build/.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import sysconfig
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PLANE = ROOT / "worker" / "plane"
+SCRATCH = ROOT / "build" / "plane"
+# Cython's code for memoryviews is compiled once, not into every module.
+SHARED = "worker.plane.cyutility"
+STAMP = PLANE / ".built-with"
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 DIRECTIVES = {
@@ -28,6 +32,7 @@ DIRECTIVES = {
     "warn.undeclared": True,
     "warn.maybe_uninitialized": True,
 }
+FLAGS = ["-O2", "-g1", "-Wall", "-Wno-unused-function", "-Wno-sign-compare"]
 SANITIZE = [
     "-fsanitize=address,undefined",
     "-fno-omit-frame-pointer",
@@ -35,79 +40,89 @@ SANITIZE = [
 ]
 
 
-def stale(source: Path, newest_shared: float) -> bool:
-    """Whether the extension of this source is missing or older than what it is made from."""
-    built = source.with_name(source.stem + SUFFIX)
-    return not built.exists() or built.stat().st_mtime < max(source.stat().st_mtime, newest_shared)
-
-
 def build(*, force: bool = False, sanitize: bool = False, jobs: int | None = None) -> list[Path]:
-    """Compile what is stale, in place; returns every extension module of the plane.
+    """Compile what has changed, in place; returns every extension module of the plane.
 
     Raises subprocess or compiler errors as they come: a plane that does not compile must stop the build.
     """
-    stamp = PLANE / ".built-with"
+    jobs = jobs or os.cpu_count() or 1
     flavour = f"{'sanitize' if sanitize else 'plain'} {sys.version}"
-    if not stamp.exists() or stamp.read_text() != flavour:
+    if not STAMP.exists() or STAMP.read_text() != flavour:
         force = True
-    shared = [Path(__file__), *PLANE.glob("*.pxd"), *PLANE.glob("*.h")]
-    newest = max(path.stat().st_mtime for path in shared)
-    sources = sorted(path for path in PLANE.glob("*.py") if path.name != "__init__.py")
-    todo = [path for path in sources if force or stale(path, newest)]
-    if todo:
-        compile_all(todo, sanitize=sanitize, jobs=jobs or os.cpu_count() or 1)
-    stamp.write_text(flavour)
-    return [path.with_name(path.stem + SUFFIX) for path in sources]
+    here = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        modules = translate(force=force, sanitize=sanitize, jobs=jobs)
+        todo = [module for module in modules if force or stale(module)]
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(compile_one, todo))
+    finally:
+        os.chdir(here)
+    STAMP.write_text(flavour)
+    return [built(module) for module in modules]
 
 
-def compile_all(sources: list[Path], *, sanitize: bool, jobs: int) -> None:
-    """Translate with Cython, then run the C compiler once per module, a few at a time."""
+def translate(*, force: bool, sanitize: bool, jobs: int) -> list[Any]:
+    """Have Cython write the C of every module that is older than what it cimports."""
     from Cython.Build import cythonize
-    from setuptools import Distribution, Extension
-    from setuptools.command.build_ext import build_ext
+    from setuptools import Extension
 
-    extra = ["-O2", "-g1", "-Wall", "-Wno-unused-function", "-Wno-sign-compare"]
-    if sanitize:
-        extra = ["-O1", "-g", *SANITIZE]
+    compile_flags = ["-O1", "-g", *SANITIZE] if sanitize else FLAGS
+    sources = sorted(path for path in PLANE.glob("*.py") if path.name != "__init__.py")
     extensions = [
         Extension(
             f"worker.plane.{source.stem}",
             [str(source.relative_to(ROOT))],
             include_dirs=[str(PLANE)],
             libraries=["ssl", "crypto"] if source.stem.startswith("tls") else [],
-            extra_compile_args=extra,
+            extra_compile_args=compile_flags,
             extra_link_args=SANITIZE if sanitize else [],
         )
         for source in sources
     ]
-    here = Path.cwd()
-    os.chdir(ROOT)
-    try:
-        with tempfile.TemporaryDirectory(prefix="pingpy-build-") as scratch:
-            modules = cythonize(
-                extensions,
-                build_dir=scratch,
-                compiler_directives=DIRECTIVES,
-                nthreads=jobs if len(extensions) > 1 else 0,
-                force=True,
-                quiet=True,
-            )
-            with ThreadPoolExecutor(jobs) as pool:
-                list(
-                    pool.map(
-                        lambda module: compile_one(build_ext, Distribution, module, scratch),
-                        modules,
-                    )
-                )
-    finally:
-        os.chdir(here)
+    modules: list[Any] = cythonize(
+        extensions,
+        shared_utility_qualified_name=SHARED,
+        build_dir=str(SCRATCH.relative_to(ROOT)),
+        compiler_directives=DIRECTIVES,
+        nthreads=jobs,
+        force=force,
+        quiet=True,
+    )
+    shared = SCRATCH / "cyutility.c"
+    if force or not shared.exists():
+        command = [sys.executable, "-m", "cython", "-3", f"--generate-shared={shared}"]
+        subprocess.run(command, check=True)
+    return [
+        Extension(SHARED, [str(shared.relative_to(ROOT))], extra_compile_args=["-O2"]),
+        *modules,
+    ]
 
 
-def compile_one(build_ext: Any, distribution: Any, module: Any, scratch: str) -> None:
-    """Run one setuptools build_ext, in place."""
-    command = build_ext(distribution({"ext_modules": [module]}))
+def built(module: Any) -> Path:
+    """Where the extension of this module goes."""
+    return PLANE / (module.name.rpartition(".")[2] + SUFFIX)
+
+
+def stale(module: Any) -> bool:
+    """Whether the extension is missing or older than its C or this file."""
+    target = built(module)
+    if not target.exists():
+        return True
+    newest = max(Path(name).stat().st_mtime for name in (module.sources[0], __file__))
+    return target.stat().st_mtime < newest
+
+
+def compile_one(module: Any) -> None:
+    """Run the C compiler once, through setuptools, in place."""
+    from setuptools import Distribution
+    from setuptools.command.build_ext import build_ext
+
+    command = build_ext(Distribution({"ext_modules": [module]}))
     command.inplace = True
-    command.build_temp = scratch
+    command.force = True
+    command.build_temp = str(SCRATCH)
     command.finalize_options()
     command.verbose = False
     command.run()

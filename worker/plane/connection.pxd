@@ -16,6 +16,7 @@ cdef class Handler:
     cdef int on_connected(self) except -1
     cdef int on_deadline(self) except -1
     cdef int on_acceptable(self) except -1
+    cdef int on_closed(self) except -1                                     # the descriptor is gone, for whatever reason
 
 cdef enum Role:
     ROLE_STREAM = 0

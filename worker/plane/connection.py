@@ -42,6 +42,9 @@ class Handler:
     def on_acceptable(self):
         return 0
 
+    def on_closed(self):
+        return 0
+
 
 @cython.freelist(256)
 @cython.cclass
@@ -181,6 +184,7 @@ class Connection:
         if self.fd < 0:
             return 0
         fd: cython.int = self.fd
+        handler: Handler = self.handler
         self.host.detach(self)
         self.fd = -1
         self.reading = False
@@ -189,7 +193,7 @@ class Connection:
             self.host.arena.chain_clear(cython.address(self.chain))
         self.handler = None
         self.host.close_later(fd)
-        return 0
+        return handler.on_closed()
 
     def reset(self):
         """Close so that the peer sees a reset: it must not take what it got for the whole."""

@@ -58,7 +58,6 @@ cdef struct Settings:
     long long keepalive_requests           # a downstream connection serves so many, 0: any number
     int upstream_idle_count                # idle connections kept per peer
     int body_rate                          # bytes per second that a request body must average, 0: none
-    int retry_percent
 
 # What an exchange needs of the plane.
 cdef class Services:
@@ -72,6 +71,7 @@ cdef class Services:
     cdef object on_error                   # Callable[[int status, str cause, Session], None]
     cdef Settings settings
     cdef readonly bint draining
+    cdef readonly int clients              # open downstream connections
     cdef long long path_memory             # 64 KiB for a normalised path
     cdef list spare                        # exchanges to use again
     cdef unsigned long long random_state
@@ -82,6 +82,13 @@ cdef class Services:
     cdef int dial(self, Exchange x) except -1          # ends in upstream_ready, upstream_failed, or the queue
     cdef int forget(self, Exchange x) except -1        # out of the queue
     cdef int run_phase(self, Exchange x, int phase) except -1
+    cdef bint full(self) except -1                     # no further client may come in
+    cdef object address(self, str host, int port)
+    cdef object listener_address(self, int number)
+    cdef object hook_peer(self, Peer peer)
+    cdef Peer peer_for(self, object chosen)
+    cdef int hook_raised(self, Exchange x, str phase, object error) except -1
+    cpdef int hook_done(self, Exchange x, int epoch, int phase, object answer, object error) except -1
     cdef long long linger_ms(self) except -1           # how long an idle connection may still speak while draining
 
 cdef class Exchange:
@@ -98,6 +105,7 @@ cdef class Exchange:
     cdef RequestLine line
     cdef bint request_done                 # the whole request body was read
     cdef bint idempotent
+    cdef bint loopback                     # the client is on this host
     cdef bint fresh                        # the next attempt must not use a pooled connection
     cdef bint counted                      # in-flight was raised for this peer
     cdef long long body_seen               # request body bytes handed upstream
@@ -105,6 +113,7 @@ cdef class Exchange:
     cdef long long attempt_us              # when the current attempt began
     cdef int response_body                 # h1_write.BodyKind
     cdef long long response_length
+    cdef bytes target                      # the rewritten target, or the Location of a redirect
     cdef Changes request_changes, response_changes
     cdef object session                    # what hooks see, made when first asked for
     cdef object ctx
@@ -125,7 +134,7 @@ cdef class Exchange:
     cdef int upstream_ready(self, Side up, bint reused) except -1
     cdef int send_upstream(self) except -1
     cdef int upstream_failed(self, int ending, bint unsent) except -1
-    cdef bint may_retry(self, int ending, bint unsent) except -1
+    cdef bint try_again(self, int ending, bint unsent) except -1
     cdef int request_body(self, long long offset, long long size, bint last) except -1
     cdef int request_trailers(self, long long offset, long long size) except -1
     cdef int response_head(self) except -1

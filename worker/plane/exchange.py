@@ -10,11 +10,20 @@ which writes the log line and counts, exactly once.
 
 import cython
 from cython.cimports.libc.string import memcpy
+from cython.cimports.worker.plane.cells import (
+    C_RESET_CLOSED,
+    C_RESET_CONNECT,
+    C_RESET_TIMEOUT,
+    C_RETRY_BUDGET_SPENT,
+    C_RETRY_CONNECT,
+    C_RETRY_REUSED_CLOSED,
+    C_RETRY_STATUS,
+    C_RETRY_TIMEOUT,
+)
 from cython.cimports.worker.plane.connection import Handler, Host
 from cython.cimports.worker.plane.h1_parse import (
     F_X_REQUEST_ID,
     H_CHUNKED,
-    H_UPGRADE,
     M_DELETE,
     M_GET,
     M_HEAD,
@@ -37,10 +46,12 @@ from cython.cimports.worker.plane.record import (
     END_UPSTREAM_TIMEOUT,
     MAX_ATTEMPTS,
 )
+from cython.cimports.worker.plane.retry import Outcome, may_retry
 from cython.cimports.worker.plane.route import REPLY_NONE, REPLY_PYTHON
 from cython.cimports.worker.plane.target import is_normal_path, normalise_path
 
 REQUEST_ID = cython.declare(cython.int, F_X_REQUEST_ID)
+RETRY_CREDIT_MOST = cython.declare(cython.double, 100.0)  # a burst of so many retries, not more
 PATH_BYTES = cython.declare(cython.int, 65536)
 
 CAUSES = {
@@ -50,6 +61,26 @@ CAUSES = {
     END_CONNECT_TIMEOUT: "the connection was not made in time",
     END_UPSTREAM_TIMEOUT: "the origin did not answer in time",
 }
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def reset_counter(ending: cython.int) -> cython.int:
+    """Which counter an attempt's failure belongs to."""
+    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT:
+        return C_RESET_CONNECT
+    return C_RESET_TIMEOUT if ending == END_UPSTREAM_TIMEOUT else C_RESET_CLOSED
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def retry_counter(ending: cython.int) -> cython.int:
+    """Which counter a retry belongs to."""
+    if ending == END_OK:
+        return C_RETRY_STATUS
+    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT:
+        return C_RETRY_CONNECT
+    return C_RETRY_TIMEOUT if ending == END_UPSTREAM_TIMEOUT else C_RETRY_REUSED_CLOSED
 
 
 @cython.cclass
@@ -140,6 +171,27 @@ class Services:
     def linger_ms(self):
         raise NotImplementedError
 
+    def full(self):
+        raise NotImplementedError
+
+    def address(self, host, port):
+        raise NotImplementedError
+
+    def listener_address(self, number):
+        raise NotImplementedError
+
+    def hook_peer(self, peer):
+        raise NotImplementedError
+
+    def peer_for(self, chosen):
+        raise NotImplementedError
+
+    def hook_raised(self, x, phase, error):
+        raise NotImplementedError
+
+    def hook_done(self, x, epoch, phase, answer, error):
+        raise NotImplementedError
+
 
 @cython.cfunc
 @cython.inline
@@ -190,10 +242,6 @@ class Exchange:
         else:
             self.line.body = BODY_LENGTH if self.request.content_length >= 0 else BODY_NONE
         self.request_done = self.line.body == BODY_NONE or self.request.content_length == 0
-        self.body_seen = 0
-        self.replay_size = -1
-        self.fresh = False
-        self.response_length = -1
         self.begin_record()
         record.request_bytes = self.request.size
         self.take_request_id()
@@ -212,6 +260,10 @@ class Exchange:
         record.queue_us = 0
         record.body_bytes_sent = record.bytes_sent = 0
         record.request_id_size = 0
+        self.body_seen = 0
+        self.replay_size = -1
+        self.fresh = False
+        self.response_length = -1
         return 0
 
     def take_request_id(self):
@@ -253,11 +305,23 @@ class Exchange:
         self.route = services.routes.match(
             services.arena, cython.address(self.request), path, size
         )
+        if self.route is not None and self.route.loopback_only and not self.loopback:
+            self.route = services.routes.match_rules(
+                services.arena, cython.address(self.request), path, size
+            )
         if self.route is None:
             return self.refuse(404, END_NO_ROUTE, "no rule matches and there is no default pool")
         self.record.route = self.route.index
         if 0 <= self.route.max_body_bytes < self.request.content_length:
             return self.refuse(413, END_BAD_REQUEST, "the body is larger than max_body_bytes allows")
+        if self.route.rewrite is not None:
+            self.target = self.route.target(
+                services.arena, cython.address(self.request), path, size
+            )
+        elif self.route.redirect is not None:
+            self.target = self.route.location(
+                services.arena, cython.address(self.request), path, size, self.line.tls
+            )
         if services.hooks is not None and services.run_phase(self, PH_REQUEST) != PHASE_GO_ON:
             return 0
         return self.after_request_filter()
@@ -269,10 +333,12 @@ class Exchange:
             if route.reply_kind == REPLY_PYTHON:
                 self.services.run_phase(self, PH_REPLY)
                 return 0
-            return self.reply(route.reply_status, route.reply_head, route.reply_body, END_LOCAL)
-        self.line.upgrade = route.websocket and self.request.flags & H_UPGRADE != 0
+            lines: bytes = route.reply_head
+            if self.target is not None:
+                lines = lines + b"Location: " + self.target + b"\r\n"
+            return self.reply(route.reply_status, lines, route.reply_body, END_LOCAL)
         self.services.retry_credit = min(
-            self.services.retry_credit + self.services.settings.retry_percent / 100.0, 100.0
+            self.services.retry_credit + route.retry_budget, RETRY_CREDIT_MOST
         )
         if self.services.hooks is not None and self.services.run_phase(self, PH_PEER):
             return 0
@@ -384,41 +450,45 @@ class Exchange:
 
     def upstream_failed(self, ending, unsent):
         """The attempt is over without a response; `unsent`: no byte of the request can have been received."""
-        cells = self.services.cells
-        fresh_failure: cython.bint = not self.record.tries[self.record.attempts - 1].reused
+        services: Services = self.services
+        reused: cython.bint = self.record.tries[self.record.attempts - 1].reused
         timed_out: cython.bint = ending == END_UPSTREAM_TIMEOUT or ending == END_CONNECT_TIMEOUT
-        if fresh_failure or timed_out:
-            cells.peer_failed(self.peer.cell, self.services.host.now_ms)
+        if not reused or timed_out:
+            services.cells.peer_failed(self.peer.cell, services.host.now_ms)
         self.record.ending = ending
-        cells.count_attempt(cython.address(self.record), self.record.attempts - 1)
+        services.cells.count_attempt(cython.address(self.record), self.record.attempts - 1)
+        services.cells.add(reset_counter(ending), 1)
         self.drop_upstream(False)
-        if self.may_retry(ending, unsent):
-            self.services.retry_credit -= 1
-            if fresh_failure:
-                if self.tried is None:
-                    self.tried = []
-                self.tried.append(self.peer)
-            self.fresh = True  # its idle connections are suspect: the next attempt opens its own
+        if self.state < X_ANSWERING and self.try_again(ending, unsent):
             return self.choose_peer()
         cause = CAUSES.get(ending, "the origin closed the connection before it had answered")
         return self.refuse(504 if timed_out else 502, ending, cause)
 
-    def may_retry(self, ending, unsent):
-        """Decided by what was sent (RFC 9110 9.2.2), bounded by attempts and by a budget over all requests."""
-        if self.state >= X_ANSWERING or self.route is None:
+    def try_again(self, ending, unsent):
+        """Whether another attempt may follow; if so it is charged to the budget."""
+        outcome: Outcome
+        services: Services = self.services
+        k: cython.int = self.record.attempts - 1
+        outcome.ending = ending
+        outcome.status = self.record.tries[k].status
+        outcome.unsent = unsent
+        outcome.reused = self.record.tries[k].reused
+        outcome.idempotent = self.idempotent
+        outcome.body_lost = self.body_seen > 0 and self.replay_size < 0
+        outcome.attempts = k + 1
+        if self.route is None or not may_retry(cython.address(outcome), self.route):
             return False
-        if self.body_seen and self.replay_size < 0:
+        if services.retry_credit < 1:
+            services.cells.add(C_RETRY_BUDGET_SPENT, 1)
             return False
-        if not unsent:
-            if ending == END_UPSTREAM_TIMEOUT:
-                return False
-            if not self.idempotent or not self.record.tries[self.record.attempts - 1].reused:
-                return False
-        if self.record.attempts >= MAX_ATTEMPTS:
-            return False
-        if self.route.pool is not None and self.record.attempts > self.route.pool.max_retries:
-            return False
-        return self.services.retry_credit >= 1
+        services.retry_credit -= 1
+        services.cells.add(retry_counter(ending), 1)
+        if not outcome.reused:
+            if self.tried is None:
+                self.tried = []
+            self.tried.append(self.peer)
+        self.fresh = True  # its idle connections are suspect: the next attempt opens its own
+        return True
 
     # ---- the response
 
@@ -431,6 +501,13 @@ class Exchange:
         attempt.header_us = self.services.host.now_us - self.attempt_us
         self.record.status = self.response.status
         self.services.cells.peer_worked(self.peer.cell)
+        if self.route.retry_statuses is not None and self.try_again(END_OK, False):
+            self.services.cells.count_attempt(
+                cython.address(self.record), self.record.attempts - 1
+            )
+            self.drop_upstream(False)
+            self.choose_peer()
+            return PHASE_ANSWERED
         if self.services.hooks is not None:
             return self.services.run_phase(self, PH_RESPONSE)
         return PHASE_GO_ON
@@ -591,6 +668,7 @@ class Exchange:
         self.tried = None
         self.request_changes = self.response_changes = None
         self.session = self.ctx = self.chosen = None
+        self.target = None
         self.down = None
         down.left()
         return services.give_back(self)

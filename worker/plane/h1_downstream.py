@@ -240,6 +240,10 @@ class H1Downstream(H1Requests):
             x.client_gone(END_CLIENT_GONE)
         return 0
 
+    def on_closed(self):
+        self.services.clients -= 1
+        return 0
+
     def on_blocked(self):
         if self.exchange is not None and self.exchange.up is not None:
             self.exchange.up.hold()

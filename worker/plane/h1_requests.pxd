@@ -20,7 +20,7 @@ cdef class H1Requests(Side):
     cdef bint until_close     # ... or ends with the connection
     cdef bint head_only       # ... or has no body whatever its fields say
     cdef readonly bint tls
-    cdef bint trusted
+    cdef bint trusted, loopback
     cdef Incoming incoming
     cdef long long checked    # bytes of `carry` that were looked at
     cdef long long carry_room

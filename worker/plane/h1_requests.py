@@ -144,6 +144,7 @@ class H1Requests(Side):
         memcpy(record.client, self.client, self.client_size)
         memcpy(record.peer_address, self.client, self.client_size)
         x.line.trusted = self.trusted
+        x.loopback = self.loopback
         x.line.tls = self.tls
         return 0
 

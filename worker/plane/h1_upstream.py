@@ -86,8 +86,8 @@ class H1Upstream(Side):
             x.request_changes,
         )
         target: bytes = x.request_changes.target if x.request_changes is not None else None
-        if target is None and x.route.rewrite is not None:
-            target = x.route.rewrite_target(arena, cython.address(x.request))
+        if target is None and x.target is not None:
+            target = x.target
             room += len(target)
         host: bytes = self.peer.authority if x.route.host_from_upstream else None
         at = self.connection.host.turn_memory(room + 256)
@@ -283,8 +283,10 @@ class H1Upstream(Side):
         if self.connection.fd >= 0:
             self.keep(0, 0)
             self.connection.close()
-            self.lender.gone(self)
         return 0
+
+    def on_closed(self):
+        return self.lender.gone(self)
 
     # ---- events other than bytes
 
@@ -311,7 +313,7 @@ class H1Upstream(Side):
         if x is None:
             return 0
         x.up = None
-        if state == U_HEAD:
+        if state == U_HEAD or state == U_PARKED:
             return x.upstream_failed(END_UPSTREAM_CLOSED, unsent)
         return x.refuse(502, END_UPSTREAM_CLOSED, "the origin closed the connection within its response")
 
@@ -329,7 +331,7 @@ class H1Upstream(Side):
         self.exchange = None
         self.cut()
         x.up = None
-        if self.state == U_HEAD:
+        if self.state == U_HEAD or self.state == U_PARKED:
             return x.upstream_failed(END_UPSTREAM_TIMEOUT, False)
         return x.refuse(504, END_UPSTREAM_TIMEOUT, "the origin stopped within its response")
 

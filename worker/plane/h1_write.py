@@ -191,13 +191,9 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
         at += arena.put(at, target)
     else:
         at += put_target(arena, at, head)
-    at += arena.put(at, b" HTTP/1.1\r\nHost: ")
-    if host is not None:
-        at += arena.put(at, host)
-    else:
-        arena.copy(at, head.start + head.authority, head.authority_size)
-        at += head.authority_size
-    at += arena.put(at, b"\r\n")
+    at += arena.put(at, b" HTTP/1.1\r\n")
+    if edits is None or not edits.sets_host:
+        at += put_host(arena, at, head, host)
     if not line.trusted:
         skip |= SKIP_UNTRUSTED
     at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
@@ -213,6 +209,23 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
     if line.upgrade:
         at += arena.put(at, b"\r\nConnection: Upgrade")
     at += arena.put(at, b"\r\n\r\n")
+    return at - to
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def put_host(
+    arena: Arena, to: cython.longlong, head: cython.pointer(Head), host: bytes
+) -> cython.longlong:
+    """The Host field, first as RFC 9110 7.2 would have it."""
+    at: cython.longlong = to
+    at += arena.put(at, b"Host: ")
+    if host is not None:
+        at += arena.put(at, host)
+    else:
+        arena.copy(at, head.start + head.authority, head.authority_size)
+        at += head.authority_size
+    at += arena.put(at, b"\r\n")
     return at - to
 
 

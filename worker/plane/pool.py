@@ -9,7 +9,7 @@ import cython
 from cython.cimports.worker.plane.cells import C_UPSTREAM_OPENED
 from cython.cimports.worker.plane.connection import ROLE_CONNECTING
 from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange, Services
-from cython.cimports.worker.plane.h1_upstream import U_CONNECTING, U_IDLE, H1Upstream, Lender
+from cython.cimports.worker.plane.h1_upstream import U_CONNECTING, U_HEAD, U_IDLE, H1Upstream, Lender
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.record import (
     END_CONNECT_FAILED,
@@ -91,6 +91,7 @@ class Pools(Lender):
             self.idle_count -= 1
             if up.connection.fd >= 0 and not up.connection.peer_done and not up.connection.readable:
                 up.connection.clear_deadline()
+                up.state = U_HEAD
                 return up
             up.cut()
         return None
@@ -133,7 +134,7 @@ class Pools(Lender):
             if x is None:
                 return self.take_back(up)
             x.dialing = None
-            up.connection.reading = True
+            up.state = U_HEAD
             return x.upstream_ready(up, False)
         if x is None:
             return 0
@@ -145,7 +146,7 @@ class Pools(Lender):
     def take_back(self, up):
         """A connection is free again: for who waits, else to the idle ones."""
         connections: PeerConnections = self.of(up.peer)
-        if up.peer.retired or self.services.draining and not self.services.host.open_connections:
+        if up.peer.retired:
             return up.cut()
         up.state = U_IDLE
         up.connection.reading = True

@@ -27,3 +27,4 @@ cdef class Reactor(Host):
     cdef int fault(self, Connection connection, object error) except -1
     cdef int turn(self) except -1
     cpdef bint ready(self) except? 0
+    cpdef int settle_now(self) except -1

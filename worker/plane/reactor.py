@@ -150,6 +150,13 @@ class Reactor(Host):
         finally:
             self.turning = False
 
+    def settle_now(self):
+        """Send what was queued outside a turn (a hook came back, a drain began)."""
+        if not self.turning:
+            self.flush()
+            self.sweep()
+        return 0
+
     def read_clock(self):
         time: timespec
         clock_gettime(CLOCK_MONOTONIC, cython.address(time))

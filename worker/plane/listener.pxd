@@ -1,0 +1,18 @@
+# Sockets that accept: who comes in, from where, and whether there is room.
+from worker.plane.connection cimport Handler
+from worker.plane.exchange cimport Services
+
+cdef class TrustedNetworks:
+    cdef list networks                     # (packed address, prefix bits)
+    cdef bint contains(self, const unsigned char* address, int size) except -1
+
+cdef class Listener(Handler):
+    cdef Services services
+    cdef readonly int fd, number
+    cdef readonly str name
+    cdef readonly bint paused
+    cdef object on_trouble                 # Callable[[int errno], None]
+    cdef TrustedNetworks trusted
+    cdef int open(self) except -1
+    cdef int stop(self) except -1
+    cdef int welcome(self, int fd, void* address) except -1

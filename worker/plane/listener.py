@@ -1,0 +1,171 @@
+"""Sockets that accept: who comes in, from where, and whether there is room."""
+
+import cython
+from cython.cimports.libc.string import memcmp, memcpy, strlen
+from cython.cimports.worker.plane.cells import C_ACCEPTED
+from cython.cimports.worker.plane.connection import ROLE_LISTENER, ROLE_STREAM, Handler
+from cython.cimports.worker.plane.exchange import Services
+from cython.cimports.worker.plane.h1_downstream import H1Downstream
+from cython.cimports.worker.plane.syscalls import (
+    AF_INET,
+    AF_INET6,
+    EAGAIN,
+    EMFILE,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    IPPROTO_TCP,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    TCP_NODELAY,
+    accept4,
+    errno,
+    inet_ntop,
+    ntohs,
+    setsockopt,
+    sockaddr,
+    sockaddr_in,
+    sockaddr_in6,
+    socklen_t,
+)
+
+ACCEPTS = cython.declare(cython.int, 64)  # in one turn, so that those who are in are served meanwhile
+
+
+@cython.cclass
+class TrustedNetworks:
+    """The networks whose X-Forwarded-* fields are believed."""
+
+    def __cinit__(self, networks):
+        self.networks = [(bytes(address), int(bits)) for address, bits in networks]
+
+    def contains(self, address, size):
+        """Whether this packed address is in one of them."""
+        whole: cython.int
+        rest: cython.int
+        mask: cython.int
+        for packed, bits in self.networks:
+            if len(packed) != size:
+                continue
+            network: bytes = packed
+            raw: cython.p_const_uchar = network
+            whole = bits // 8
+            rest = bits % 8
+            if memcmp(raw, address, whole):
+                continue
+            mask = 0xFF00 >> rest & 0xFF
+            if rest == 0 or raw[whole] & mask == address[whole] & mask:
+                return True
+        return False
+
+
+@cython.cclass
+class Listener(Handler):
+    """One listening socket of this worker. The descriptor is the master's to close for good."""
+
+    def __cinit__(self, services, fd, number, name, on_trouble, trusted):
+        self.services = services
+        self.fd = fd
+        self.number = number
+        self.name = name
+        self.on_trouble = on_trouble
+        self.trusted = trusted
+        self.paused = True
+
+    def __repr__(self) -> str:
+        return f"<Listener {self.name} fd={self.fd} {'paused' if self.paused else 'accepting'}>"
+
+    def open(self):
+        """Accept (again)."""
+        one: cython.int = 1
+        if self.paused:
+            # Accepted sockets inherit it: one system call less per connection.
+            setsockopt(self.fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), 4)
+            self.services.host.attach(self.fd, self, ROLE_LISTENER)
+            self.paused = False
+        return 0
+
+    def stop(self):
+        """Accept no more; what waits in the queue waits on."""
+        if not self.paused:
+            self.services.host.detach(self.connection)
+            self.connection.fd = -1
+            self.connection = None
+            self.paused = True
+        return 0
+
+    def on_acceptable(self):
+        address: cython.uchar[128]
+        size: socklen_t
+        fd: cython.int
+        i: cython.int
+        for i in range(ACCEPTS):
+            if self.services.full():
+                return self.stop()
+            size = 128
+            fd = accept4(
+                self.fd,
+                cython.cast(cython.pointer(sockaddr), cython.address(address[0])),
+                cython.address(size),
+                SOCK_NONBLOCK | SOCK_CLOEXEC,
+            )
+            if fd < 0:
+                if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
+                    self.on_trouble(errno)
+                    return self.stop()  # the next tick opens it again
+                if errno == EAGAIN:
+                    return 0
+                continue  # the client has gone again (ECONNABORTED and its kin, accept(2))
+            self.welcome(fd, cython.address(address[0]))
+        return 0
+
+    def welcome(self, fd, address):
+        """A client is in."""
+        down: H1Downstream = H1Downstream.__new__(H1Downstream)
+        v4: cython.pointer(sockaddr_in) = cython.cast(cython.pointer(sockaddr_in), address)
+        v6: cython.pointer(sockaddr_in6) = cython.cast(cython.pointer(sockaddr_in6), address)
+        packed: cython.p_const_uchar
+        size: cython.int = 0
+        down.services = self.services
+        down.listener = self.number
+        down.persistent = True
+        packed = cython.NULL
+        if v4.sin_family == AF_INET:
+            packed = cython.cast(cython.p_const_uchar, cython.address(v4.sin_addr))
+            size = 4
+            down.client_port = ntohs(v4.sin_port)
+            down.loopback = packed[0] == 127
+        elif v4.sin_family == AF_INET6:
+            packed = cython.cast(cython.p_const_uchar, cython.address(v6.sin6_addr))
+            size = 16
+            down.client_port = ntohs(v6.sin6_port)
+            down.loopback = is_loopback6(packed)
+        if size:
+            inet_ntop(AF_INET if size == 4 else AF_INET6, packed, down.client, 46)
+            down.client_size = cython.cast(cython.int, strlen(down.client))
+            down.trusted = self.trusted is not None and self.trusted.contains(packed, size)
+        else:
+            memcpy(down.client, b"unix:", 5)
+            down.client_size = 5
+            down.loopback = True
+            down.trusted = self.trusted is not None
+        self.services.cells.add(C_ACCEPTED, 1)
+        self.services.clients += 1
+        self.services.host.attach(fd, down, ROLE_STREAM)
+        return down.connection.set_deadline(self.services.settings.idle_ms)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def is_loopback6(packed: cython.p_const_uchar) -> cython.bint:
+    """::1 or ::ffff:127.0.0.0/104."""
+    i: cython.int
+    for i in range(10):
+        if packed[i]:
+            return False
+    if packed[10] == 255 and packed[11] == 255:
+        return packed[12] == 127
+    for i in range(10, 15):
+        if packed[i]:
+            return False
+    return packed[15] == 1

@@ -1,0 +1,17 @@
+# The plane as the worker's Python sees it.
+from worker.plane.exchange cimport Exchange, Services
+from worker.plane.listener cimport Listener, TrustedNetworks
+from worker.plane.pool cimport Pools
+from worker.plane.reactor cimport Reactor
+
+cdef class Plane(Services):
+    cdef readonly Reactor reactor
+    cdef Pools pools
+    cdef dict listeners                    # by descriptor
+    cdef TrustedNetworks trusted
+    cdef object events                     # PlaneEvents
+    cdef dict peers_of_hooks
+    cdef int most_clients
+    cdef long long drain_linger_ms, second_us
+    cpdef bint ready(self) except? 0
+    cpdef int tick(self) except -1

@@ -1,0 +1,249 @@
+"""The plane as the worker's Python sees it: made of a reactor, pools and listeners; fed with tables, log and hooks."""
+
+import os
+
+import cython
+from cython.cimports.worker.plane.access_log import AccessLog
+from cython.cimports.worker.plane.buffer import Arena
+from cython.cimports.worker.plane.cells import Cells
+from cython.cimports.worker.plane.connection import ROLE_LISTENER, Connection
+from cython.cimports.worker.plane.exchange import (
+    PHASE_GO_ON,
+    X_DONE,
+    X_FREE,
+    Exchange,
+    Services,
+)
+from cython.cimports.worker.plane.h1_downstream import H1Downstream
+from cython.cimports.worker.plane.hooks import run_hook, session_of, take_answer
+from cython.cimports.worker.plane.listener import Listener, TrustedNetworks
+from cython.cimports.worker.plane.pick import Peer
+from cython.cimports.worker.plane.pool import Pools
+from cython.cimports.worker.plane.reactor import Reactor
+from cython.cimports.worker.plane.route import RouteTable
+
+SETTINGS = (
+    "head_bytes",
+    "header_count",
+    "request_line_bytes",
+    "header_ms",
+    "body_ms",
+    "idle_ms",
+    "send_ms",
+    "tunnel_ms",
+    "upstream_idle_ms",
+    "upstream_idle_count",
+    "keepalive_requests",
+    "body_rate",
+    "most_clients",
+)
+
+
+@cython.cclass
+class Plane(Services):
+    """All that serves requests in one worker."""
+
+    def __init__(self, *, cells, events, settings, trusted=(), arena_bytes: cython.longlong = 1 << 30):
+        self.events = events
+        self.arena = Arena(arena_bytes)
+        self.reactor = Reactor(self.arena, events.fault)
+        self.host = self.reactor
+        self.cells = cells
+        self.pools = Pools(self)
+        self.listeners = {}
+        self.peers_of_hooks = {}
+        self.spare = []
+        self.trusted = TrustedNetworks(trusted) if trusted else None
+        self.path_memory = self.arena.reserve(65536)
+        self.random_state = int.from_bytes(os.urandom(8), "little") | 1
+        self.runner = events.run
+        self.on_error = self.tell_refused
+        self.apply_settings(settings)
+
+    def apply_settings(self, settings: dict) -> None:
+        """Raises KeyError for a setting that is missing, TypeError for one that is unknown."""
+        unknown = settings.keys() - set(SETTINGS)
+        if unknown:
+            raise TypeError(f"unknown settings: {sorted(unknown)}")
+        self.settings.limits.head_bytes = settings["head_bytes"]
+        self.settings.limits.header_count = settings["header_count"]
+        self.settings.limits.request_line_bytes = settings["request_line_bytes"]
+        self.settings.header_ms = settings["header_ms"]
+        self.settings.body_ms = settings["body_ms"]
+        self.settings.idle_ms = settings["idle_ms"]
+        self.settings.send_ms = settings["send_ms"]
+        self.settings.tunnel_ms = settings["tunnel_ms"]
+        self.settings.upstream_idle_ms = settings["upstream_idle_ms"]
+        self.settings.upstream_idle_count = settings["upstream_idle_count"]
+        self.settings.keepalive_requests = settings["keepalive_requests"]
+        self.settings.body_rate = settings["body_rate"]
+        self.most_clients = settings["most_clients"]
+
+    # ---- hosted by uvloop
+
+    def fileno(self) -> int:
+        """The epoll set; readable when there is something to do."""
+        return self.reactor.epoll
+
+    def ready(self):
+        """Serve what is ready; True: come back at once, there is more."""
+        return self.reactor.ready()
+
+    def tick(self):
+        """Ten times a second: deadlines, queues, listeners that had to pause, log, gauges, memory."""
+        listener: Listener
+        self.reactor.ready()
+        self.pools.tick()
+        if not self.draining and not self.full():
+            for listener in self.listeners.values():
+                listener.open()
+        if self.reactor.now_us - self.second_us >= 1000000:
+            self.second_us = self.reactor.now_us
+            if self.log is not None:
+                self.log.flush()
+            self.cells.set_gauges(self.clients, self.active(), self.pools.idle_count)
+            self.arena.trim()
+        return self.reactor.settle_now()
+
+    def active(self) -> int:
+        """Client connections with a request under way."""
+        count: cython.int = 0
+        connection: Connection
+        for connection in self.reactor.connections:
+            if connection is not None and isinstance(connection.handler, H1Downstream):
+                if cython.cast(H1Downstream, connection.handler).exchange is not None:
+                    count += 1
+        return count
+
+    # ---- what it serves with
+
+    def use_routes(self, routes: RouteTable) -> None:
+        """Where requests go."""
+        self.routes = routes
+
+    def use_log(self, log: AccessLog) -> None:
+        """Where lines go; None: nowhere."""
+        self.log = log
+
+    def use_hooks(self, hooks) -> None:
+        """The bound phases of the user's application, or None."""
+        self.hooks = hooks
+
+    def add_listener(self, fd: cython.int, number: cython.int, name: str) -> None:
+        """Accept on this descriptor; it stays the caller's to close after remove_listener."""
+        listener = Listener(self, fd, number, name, self.events.trouble, self.trusted)
+        self.listeners[fd] = listener
+        if not self.draining:
+            cython.cast(Listener, listener).open()
+
+    def remove_listener(self, fd: cython.int) -> None:
+        """Accept no more on this descriptor."""
+        listener: Listener = self.listeners.pop(fd)
+        listener.stop()
+
+    # ---- the end, and back from it
+
+    def drain(self, linger_ms: cython.longlong) -> None:
+        """Stop accepting; finish what is under way."""
+        listener: Listener
+        self.draining = True
+        self.drain_linger_ms = linger_ms
+        for listener in self.listeners.values():
+            listener.stop()
+        self.reactor.read_clock()
+        for connection in list(self.reactor.connections):
+            if connection is not None:
+                handler = cython.cast(Connection, connection).handler
+                if isinstance(handler, H1Downstream):
+                    cython.cast(H1Downstream, handler).drain()
+        self.reactor.settle_now()
+
+    def resume(self) -> None:
+        """Serve as before."""
+        listener: Listener
+        self.draining = False
+        for listener in self.listeners.values():
+            listener.open()
+
+    def close_all(self) -> int:
+        """The deadline: cut every client connection; returns how many there were."""
+        count: cython.int = 0
+        for connection in list(self.reactor.connections):
+            if connection is None:
+                continue
+            handler = cython.cast(Connection, connection).handler
+            if isinstance(handler, H1Downstream):
+                count += 1
+                cython.cast(H1Downstream, handler).on_failed(0)
+        self.pools.close_idle()
+        self.reactor.settle_now()
+        return count
+
+    def stats(self) -> dict:
+        """Figures for heartbeats, status and tests."""
+        return {
+            "clients": self.clients,
+            "active": self.active(),
+            "idle_upstream": self.pools.idle_count,
+            "upstream_opened": self.pools.opened,
+            "upstream_reused": self.pools.reused,
+            "arena_used_bytes": self.arena.used_bytes,
+            "listeners": len(self.listeners),
+        }
+
+    # ---- what Services promises
+
+    def dial(self, x):
+        return self.pools.dial(x)
+
+    def forget(self, x):
+        return self.pools.forget(x)
+
+    def full(self):
+        return self.most_clients > 0 and self.clients >= self.most_clients
+
+    def linger_ms(self):
+        """With jitter, so that a worker's idle connections do not all end in one moment."""
+        spread: cython.longlong = self.drain_linger_ms // 5 + 1
+        return self.drain_linger_ms + cython.cast(cython.longlong, self.random() % spread)
+
+    def run_phase(self, x, phase):
+        return run_hook(x, phase)
+
+    def hook_done(self, x, epoch, phase, answer, error):
+        """An awaited hook has come back; its request may be gone by now."""
+        if epoch != x.epoch or x.state == X_FREE or x.state == X_DONE:
+            return 0
+        self.reactor.read_clock()
+        if take_answer(x, phase, answer, error) == PHASE_GO_ON:
+            x.resume(epoch, phase)
+        return self.reactor.settle_now()
+
+    def hook_raised(self, x, phase, error):
+        self.events.hook_raised(session_of(x), phase, error)
+        return 0
+
+    def tell_refused(self, status: int, cause: str, x: Exchange) -> None:
+        """One line in the error log for every 5xx of ours."""
+        peer = "" if x.peer is None else x.peer.text.decode()
+        self.events.refused(status, cause, session_of(x), peer)
+
+    def address(self, host, port):
+        return self.events.make_address(host, port)
+
+    def listener_address(self, number):
+        listener: Listener
+        for listener in self.listeners.values():
+            if listener.number == number:
+                return listener.name
+        return None
+
+    def hook_peer(self, peer):
+        return self.events.make_peer(peer.text.decode())
+
+    def peer_for(self, chosen):
+        peer: Peer = self.peers_of_hooks.get(chosen)
+        if peer is None:
+            peer = self.events.plane_peer(chosen)
+            self.peers_of_hooks[chosen] = peer
+        return peer

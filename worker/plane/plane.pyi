@@ -1,0 +1,60 @@
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from worker.plane.access_log import AccessLog
+from worker.plane.cells import Cells
+from worker.plane.pick import Peer
+from worker.plane.route import RouteTable
+
+class PlaneEvents(Protocol):
+    def fault(self, error: Exception, where: str) -> None:
+        """A handler of the plane itself raised; `where` is that connection."""
+    def refused(self, status: int, cause: str, session: Any, peer: str) -> None:
+        """A 5xx was sent; called once for each."""
+    def hook_raised(self, session: Any, phase: str, error: Exception) -> None:
+        """A method of the user's raised."""
+    def trouble(self, errno: int) -> None:
+        """accept() found no descriptor or memory; it is tried again on the next tick."""
+    def run(self, awaitable: Awaitable[Any], done: Callable[[Any, Exception | None], Any]) -> None:
+        """Run a hook's coroutine on the loop and say what came of it."""
+    def make_peer(self, text: str) -> Any:
+        """A pingpy.peer.Peer for hooks to see."""
+    def plane_peer(self, chosen: Any) -> Peer:
+        """The plane's peer for one that `upstream_peer` returned."""
+    def make_address(self, host: str, port: int) -> Any:
+        """A pingpy.session.Address."""
+
+class Plane:
+    clients: int
+    draining: bool
+    def __init__(
+        self,
+        *,
+        cells: Cells,
+        events: PlaneEvents,
+        settings: dict[str, int],
+        trusted: Sequence[tuple[bytes, int]] = (),
+        arena_bytes: int = ...,
+    ) -> None:
+        """`settings` has every key of SETTINGS: times in milliseconds, sizes in bytes."""
+    def fileno(self) -> int: ...
+    def ready(self) -> bool:
+        """Serve what is ready; True: come back at once, there is more."""
+    def tick(self) -> int:
+        """Ten times a second: deadlines, queues, log flush, gauges."""
+    def use_routes(self, routes: RouteTable) -> None: ...
+    def use_log(self, log: AccessLog | None) -> None: ...
+    def use_hooks(self, hooks: Any) -> None: ...
+    def use_io_uring(self) -> bool:
+        """Move bytes by io_uring; False where the kernel or a filter refuses it."""
+    def add_listener(self, fd: int, number: int, name: str) -> None:
+        """Accept on this descriptor; it stays the caller's to close after remove_listener."""
+    def remove_listener(self, fd: int) -> None: ...
+    def drain(self, linger_ms: int) -> None:
+        """Stop accepting; finish what is under way."""
+    def resume(self) -> None: ...
+    def close_all(self) -> int:
+        """The deadline: cut every connection; returns how many there were."""
+    def stats(self) -> dict[str, int]: ...
+
+SETTINGS: tuple[str, ...]
