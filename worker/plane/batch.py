@@ -103,9 +103,7 @@ class Batch:
 
 @cython.cfunc
 @cython.exceptval(-1)
-def fill_vectors(
-    host: Host, connection: Connection, vectors: cython.pointer(iovec)
-) -> cython.int:
+def fill_vectors(host: Host, connection: Connection, vectors: cython.pointer(iovec)) -> cython.int:
     """Describe the connection's output to the kernel; returns how many of the (at most 8) vectors are used."""
     k: cython.int = 0
     i: cython.int

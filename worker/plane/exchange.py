@@ -20,7 +20,7 @@ from cython.cimports.worker.plane.cells import (
     C_RETRY_STATUS,
     C_RETRY_TIMEOUT,
 )
-from cython.cimports.worker.plane.connection import Handler, Host
+from cython.cimports.worker.plane.connection import Handler
 from cython.cimports.worker.plane.h1_parse import (
     F_X_REQUEST_ID,
     H_CHUNKED,
@@ -44,7 +44,6 @@ from cython.cimports.worker.plane.record import (
     END_OK,
     END_QUEUE_FULL,
     END_UPSTREAM_TIMEOUT,
-    MAX_ATTEMPTS,
 )
 from cython.cimports.worker.plane.retry import Outcome, may_retry
 from cython.cimports.worker.plane.route import REPLY_NONE, REPLY_PYTHON
@@ -128,6 +127,7 @@ class Side(Handler):
 
     def left(self):
         raise NotImplementedError
+
 
 @cython.cclass
 class Services:
@@ -296,15 +296,13 @@ class Exchange:
         path: cython.longlong = self.request.start + self.request.path
         size: cython.int = self.request.path_size
         if not is_normal_path(services.arena.view, path, size):
-            size = normalise_path(
-                services.arena.view, path, size, services.path_memory, PATH_BYTES
-            )
+            size = normalise_path(services.arena.view, path, size, services.path_memory, PATH_BYTES)
             if size < 0:
-                return self.refuse(400, END_BAD_REQUEST, "the path climbs above the root or has a bad escape")
+                return self.refuse(
+                    400, END_BAD_REQUEST, "the path climbs above the root or has a bad escape"
+                )
             path = services.path_memory
-        self.route = services.routes.match(
-            services.arena, cython.address(self.request), path, size
-        )
+        self.route = services.routes.match(services.arena, cython.address(self.request), path, size)
         if self.route is not None and self.route.loopback_only and not self.loopback:
             self.route = services.routes.match_rules(
                 services.arena, cython.address(self.request), path, size
@@ -313,7 +311,9 @@ class Exchange:
             return self.refuse(404, END_NO_ROUTE, "no rule matches and there is no default pool")
         self.record.route = self.route.index
         if 0 <= self.route.max_body_bytes < self.request.content_length:
-            return self.refuse(413, END_BAD_REQUEST, "the body is larger than max_body_bytes allows")
+            return self.refuse(
+                413, END_BAD_REQUEST, "the body is larger than max_body_bytes allows"
+            )
         if self.route.rewrite is not None:
             self.target = self.route.target(
                 services.arena, cython.address(self.request), path, size
@@ -428,7 +428,9 @@ class Exchange:
         """Body bytes from the client; only while the state is SENT or later."""
         self.record.request_bytes += size
         if 0 <= self.route.max_body_bytes < self.body_seen + size:
-            return self.refuse(413, END_BAD_REQUEST, "the body is larger than max_body_bytes allows")
+            return self.refuse(
+                413, END_BAD_REQUEST, "the body is larger than max_body_bytes allows"
+            )
         if last:
             self.request_done = True
             if self.body_seen == 0 and size <= 65536 and self.replay_size < 0:
@@ -502,9 +504,7 @@ class Exchange:
         self.record.status = self.response.status
         self.services.cells.peer_worked(self.peer.cell)
         if self.route.retry_statuses is not None and self.try_again(END_OK, False):
-            self.services.cells.count_attempt(
-                cython.address(self.record), self.record.attempts - 1
-            )
+            self.services.cells.count_attempt(cython.address(self.record), self.record.attempts - 1)
             self.drop_upstream(False)
             self.choose_peer()
             return PHASE_ANSWERED
@@ -595,7 +595,9 @@ class Exchange:
         if line > self.head_block and arena.view[line - 1] == 13:
             line -= 1
         self.request.start = self.head_block
-        self.request.line_size = cython.cast(cython.int, line - self.head_block if line >= 0 else size)
+        self.request.line_size = cython.cast(
+            cython.int, line - self.head_block if line >= 0 else size
+        )
         self.request.size = self.request.line_size
         self.request.count = 0
         self.request.method = self.request.method_size = 0
@@ -604,9 +606,7 @@ class Exchange:
         for i in range(24):
             self.request.first[i] = -1
         self.begin_record()
-        return self.refuse(
-            status, END_CLIENT_TIMEOUT if status == 408 else END_BAD_REQUEST, cause
-        )
+        return self.refuse(status, END_CLIENT_TIMEOUT if status == 408 else END_BAD_REQUEST, cause)
 
     def client_gone(self, ending):
         """The client went away; nobody is left to answer."""
@@ -616,9 +616,7 @@ class Exchange:
         if self.state < X_ANSWERING:
             self.record.status = 499 if ending == END_CLIENT_GONE else 408
         if self.up is not None:
-            self.services.cells.count_attempt(
-                cython.address(self.record), self.record.attempts - 1
-            )
+            self.services.cells.count_attempt(cython.address(self.record), self.record.attempts - 1)
         self.drop_upstream(False)
         return self.finish()
 

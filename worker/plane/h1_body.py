@@ -2,7 +2,6 @@
 
 import cython
 from cython.cimports.worker.plane.buffer import Arena
-from cython.cimports.worker.plane.connection import Connection
 from cython.cimports.worker.plane.h1_chunks import (
     CHUNK_BAD,
     CHUNK_DATA,

@@ -28,7 +28,7 @@ from cython.cimports.worker.plane.record import (
     END_CLIENT_GONE,
     END_CLIENT_TIMEOUT,
 )
-from worker.plane.reply import render_reply
+from cython.cimports.worker.plane.reply import render_reply
 
 COPY_BYTES = cython.declare(cython.longlong, 4096)  # below, copying is cheaper than another vector
 LINGER_MS = cython.declare(cython.longlong, 2000)
@@ -47,7 +47,9 @@ class H1Downstream(H1Requests):
         if self.carry:
             self.process_carry()
         if self.state == D_BODY and not self.stalled and self.connection.fd >= 0:
-            self.body_start_ms = self.connection.host.now_ms  # the time we held it up is not the client's
+            self.body_start_ms = (
+                self.connection.host.now_ms
+            )  # the time we held it up is not the client's
             self.body_read = 0
             self.connection.resume()
         return 0
@@ -86,7 +88,10 @@ class H1Downstream(H1Requests):
             line.body = BODY_CHUNKED if self.chunked else BODY_NONE
         line.persistence = self.persistence()
         room = head_room(
-            cython.address(x.response), cython.address(x.record), x.route.response_edits, x.response_changes
+            cython.address(x.response),
+            cython.address(x.record),
+            x.route.response_edits,
+            x.response_changes,
         )
         at = self.connection.host.turn_memory(room + COPY_BYTES)
         used = render_response(
@@ -133,7 +138,9 @@ class H1Downstream(H1Requests):
         line.show_length = False
         line.upgrade = False
         line.persistence = PERSIST_DEFAULT
-        at = self.connection.host.turn_memory(head_room(cython.address(x.response), cython.address(x.record), None, None))
+        at = self.connection.host.turn_memory(
+            head_room(cython.address(x.response), cython.address(x.record), None, None)
+        )
         return self.connection.write(
             at,
             render_response(

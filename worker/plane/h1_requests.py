@@ -22,8 +22,12 @@ from cython.cimports.worker.plane.h1_parse import (
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_LENGTH, BODY_NONE
 from cython.cimports.worker.plane.record import END_BAD_REQUEST, END_CLIENT_TIMEOUT, Record
 
-RATE_GRACE_MS = cython.declare(cython.longlong, 10000)  # before the average rate of a body is judged
-DISCARD_BYTES = cython.declare(cython.longlong, 1 << 18)  # of a body nobody wants; then the connection closes
+RATE_GRACE_MS = cython.declare(
+    cython.longlong, 10000
+)  # before the average rate of a body is judged
+DISCARD_BYTES = cython.declare(
+    cython.longlong, 1 << 18
+)  # of a body nobody wants; then the connection closes
 
 
 @cython.cclass
@@ -160,9 +164,7 @@ class H1Requests(Side):
         arena = self.services.arena
         start: cython.longlong
         if self.carry_size + size > self.carry_room:
-            start = arena.alloc(
-                min(max(self.carry_room * 2, self.carry_size + size), 1 << 18)
-            )
+            start = arena.alloc(min(max(self.carry_room * 2, self.carry_size + size), 1 << 18))
             arena.copy(start, self.carry, self.carry_size)
             self.connection.host.release(self.carry)
             self.carry = start
@@ -172,7 +174,9 @@ class H1Requests(Side):
         if (
             self.state == D_HEAD
             and self.carry_size < self.services.settings.limits.head_bytes
-            and not worth_scanning(arena.view, self.carry + self.checked, self.carry + self.carry_size)
+            and not worth_scanning(
+                arena.view, self.carry + self.checked, self.carry + self.carry_size
+            )
         ):
             self.checked = max(self.carry_size - 3, 0)
             return 0

@@ -11,7 +11,6 @@ from cython.cimports.worker.plane.exchange import (
     PHASE_GO_ON,
     PHASE_PARKED,
     Exchange,
-    Services,
     Side,
 )
 from cython.cimports.worker.plane.h1_body import (
@@ -39,8 +38,6 @@ from cython.cimports.worker.plane.h1_write import (
 )
 from cython.cimports.worker.plane.record import (
     END_BAD_RESPONSE,
-    END_CONNECT_FAILED,
-    END_CONNECT_TIMEOUT,
     END_UPSTREAM_CLOSED,
     END_UPSTREAM_TIMEOUT,
 )
@@ -315,7 +312,9 @@ class H1Upstream(Side):
         x.up = None
         if state == U_HEAD or state == U_PARKED:
             return x.upstream_failed(END_UPSTREAM_CLOSED, unsent)
-        return x.refuse(502, END_UPSTREAM_CLOSED, "the origin closed the connection within its response")
+        return x.refuse(
+            502, END_UPSTREAM_CLOSED, "the origin closed the connection within its response"
+        )
 
     def on_deadline(self):
         x: Exchange = self.exchange
@@ -324,7 +323,9 @@ class H1Upstream(Side):
             return self.lender.dialed(self, ETIMEDOUT)
         if x is None or self.state == U_IDLE:
             return self.cut()
-        if not self.connection.reading:  # we hold it up ourselves: the client is slow, not the origin
+        if (
+            not self.connection.reading
+        ):  # we hold it up ourselves: the client is slow, not the origin
             return self.connection.set_deadline(x.route.response_ms)
         if not self.request_over and not self.connection.blocked and self.state == U_HEAD:
             return self.connection.set_deadline(x.route.response_ms)  # the client still sends

@@ -81,7 +81,9 @@ class Changes:
 
 
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer"))
+FRAMING = frozenset(
+    (b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer")
+)
 
 
 def check_name(name):
@@ -111,8 +113,8 @@ def copy_fields(
     to: cython.longlong,
     head: cython.pointer(Head),
     skip: cython.uint,
-    edits: HeaderEdits,
-    changes: Changes,
+    edits: HeaderEdits | None,
+    changes: Changes | None,
     upgrade: cython.bint,
 ) -> cython.longlong:
     """Copy the fields that pass, in maximal runs; returns the bytes written."""
@@ -198,7 +200,9 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
         skip |= SKIP_UNTRUSTED
     at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
     at += put_forwarded(arena, at, head, record, line)
-    at += arena.put(at, b"\r\nVia: 1.0 pingpy\r\n" if head.minor == 0 else b"\r\nVia: 1.1 pingpy\r\n")
+    at += arena.put(
+        at, b"\r\nVia: 1.0 pingpy\r\n" if head.minor == 0 else b"\r\nVia: 1.1 pingpy\r\n"
+    )
     at += arena.put(at, b"X-Request-Id: ")
     at += arena.put_chars(at, record.request_id, record.request_id_size)
     if line.body == BODY_LENGTH:
@@ -215,7 +219,7 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
 @cython.cfunc
 @cython.exceptval(-1)
 def put_host(
-    arena: Arena, to: cython.longlong, head: cython.pointer(Head), host: bytes
+    arena: Arena, to: cython.longlong, head: cython.pointer(Head), host: bytes | None
 ) -> cython.longlong:
     """The Host field, first as RFC 9110 7.2 would have it."""
     at: cython.longlong = to
@@ -231,9 +235,7 @@ def put_host(
 
 @cython.cfunc
 @cython.exceptval(-1)
-def put_target(
-    arena: Arena, to: cython.longlong, head: cython.pointer(Head)
-) -> cython.longlong:
+def put_target(arena: Arena, to: cython.longlong, head: cython.pointer(Head)) -> cython.longlong:
     """The target in origin form (RFC 9112 3.2.1), as the client spelled path and query."""
     at: cython.longlong = to
     if head.target_size == 1 and arena.view[head.start + head.target] == 42:  # "*"
@@ -243,7 +245,9 @@ def put_target(
         at += head.path_size
     else:
         at += arena.put(at, b"/")
-    if head.query and arena.view[head.start + head.query - 1] == 63:  # "?", even before an empty query
+    if (
+        head.query and arena.view[head.start + head.query - 1] == 63
+    ):  # "?", even before an empty query
         arena.copy(at, head.start + head.query - 1, head.query_size + 1)
         at += head.query_size + 1
     return at - to

@@ -4,6 +4,7 @@ import functools
 import inspect
 
 import cython
+from cython.cimports.worker.plane.cells import C_HOOK_ERRORS
 from cython.cimports.worker.plane.exchange import (
     PH_LOGGING,
     PH_PEER,
@@ -20,7 +21,6 @@ from cython.cimports.worker.plane.exchange import (
     X_SENT,
     Exchange,
 )
-from cython.cimports.worker.plane.cells import C_HOOK_ERRORS
 from cython.cimports.worker.plane.record import END_HOOK_RAISED, END_LOCAL
 from cython.cimports.worker.plane.session_view import SessionView
 
@@ -108,7 +108,12 @@ def take_answer(x, phase, answer, error):
         x.state = X_ROUTING if phase <= PH_PEER else X_SENT
         if phase == PH_UPSTREAM_REQUEST:
             x.state = X_DIALING
-    if answer is None or phase == PH_LOGGING or phase == PH_RESPONSE or phase == PH_UPSTREAM_REQUEST:
+    if (
+        answer is None
+        or phase == PH_LOGGING
+        or phase == PH_RESPONSE
+        or phase == PH_UPSTREAM_REQUEST
+    ):
         return PHASE_GO_ON
     if phase == PH_PEER:
         x.chosen = x.services.peer_for(answer)

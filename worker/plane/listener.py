@@ -4,7 +4,6 @@ import cython
 from cython.cimports.libc.string import memcmp, memcpy, strlen
 from cython.cimports.worker.plane.cells import C_ACCEPTED
 from cython.cimports.worker.plane.connection import ROLE_LISTENER, ROLE_STREAM, Handler
-from cython.cimports.worker.plane.exchange import Services
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
 from cython.cimports.worker.plane.syscalls import (
     AF_INET,
@@ -29,7 +28,9 @@ from cython.cimports.worker.plane.syscalls import (
     socklen_t,
 )
 
-ACCEPTS = cython.declare(cython.int, 64)  # in one turn, so that those who are in are served meanwhile
+ACCEPTS = cython.declare(
+    cython.int, 64
+)  # in one turn, so that those who are in are served meanwhile
 
 
 @cython.cclass

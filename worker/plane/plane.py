@@ -5,8 +5,7 @@ import os
 import cython
 from cython.cimports.worker.plane.access_log import AccessLog
 from cython.cimports.worker.plane.buffer import Arena
-from cython.cimports.worker.plane.cells import Cells
-from cython.cimports.worker.plane.connection import ROLE_LISTENER, Connection
+from cython.cimports.worker.plane.connection import Connection
 from cython.cimports.worker.plane.exchange import (
     PHASE_GO_ON,
     X_DONE,
@@ -43,7 +42,9 @@ SETTINGS = (
 class Plane(Services):
     """All that serves requests in one worker."""
 
-    def __init__(self, *, cells, events, settings, trusted=(), arena_bytes: cython.longlong = 1 << 30):
+    def __init__(
+        self, *, cells, events, settings, trusted=(), arena_bytes: cython.longlong = 1 << 30
+    ):
         self.events = events
         self.arena = Arena(arena_bytes)
         self.reactor = Reactor(self.arena, events.fault)
@@ -121,7 +122,7 @@ class Plane(Services):
         """Where requests go."""
         self.routes = routes
 
-    def use_log(self, log: AccessLog) -> None:
+    def use_log(self, log: AccessLog | None) -> None:
         """Where lines go; None: nowhere."""
         self.log = log
 

@@ -8,8 +8,14 @@ those who wait are also looked at every tick.
 import cython
 from cython.cimports.worker.plane.cells import C_UPSTREAM_OPENED
 from cython.cimports.worker.plane.connection import ROLE_CONNECTING
-from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange, Services
-from cython.cimports.worker.plane.h1_upstream import U_CONNECTING, U_HEAD, U_IDLE, H1Upstream, Lender
+from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange
+from cython.cimports.worker.plane.h1_upstream import (
+    U_CONNECTING,
+    U_HEAD,
+    U_IDLE,
+    H1Upstream,
+    Lender,
+)
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.record import (
     END_CONNECT_FAILED,
@@ -18,7 +24,6 @@ from cython.cimports.worker.plane.record import (
 )
 from cython.cimports.worker.plane.syscalls import (
     AF_UNIX,
-    EAGAIN,
     EINPROGRESS,
     ETIMEDOUT,
     IPPROTO_TCP,
@@ -178,7 +183,9 @@ class Pools(Lender):
         """Queue, if there is room."""
         size: cython.int = x.route.pool.queue_size if x.route.pool is not None else 0
         if len(connections.waiting) >= size:
-            return x.refuse(503, END_QUEUE_FULL, f"the queue of peer {connections.peer.text.decode()} is full")
+            return x.refuse(
+                503, END_QUEUE_FULL, f"the queue of peer {connections.peer.text.decode()} is full"
+            )
         x.state = X_QUEUED
         x.queued_ms = self.services.host.now_ms
         connections.waiting.append(x)

@@ -7,7 +7,13 @@ decide and queue output, then sends (one batch). Handlers never read or send.
 
 import cython
 from cython.cimports.worker.plane.batch import BATCH, SLOT_BYTES
-from cython.cimports.worker.plane.connection import FINISH_CLOSE, FINISH_SENDING, ROLE_CONNECTING, ROLE_LISTENER, ROLE_STREAM
+from cython.cimports.worker.plane.connection import (
+    FINISH_CLOSE,
+    FINISH_SENDING,
+    ROLE_CONNECTING,
+    ROLE_LISTENER,
+    ROLE_STREAM,
+)
 from cython.cimports.worker.plane.syscalls import (
     CLOCK_MONOTONIC,
     CLOCK_REALTIME,
@@ -138,12 +144,12 @@ class Reactor(Host):
 
     def ready(self):
         """Do what there is to do; True when there is more and the caller should come back at once."""
-        rounds: cython.int
+        _rounds: cython.int
         if self.turning:
             return False
         self.turning = True
         try:
-            for rounds in range(ROUNDS):
+            for _rounds in range(ROUNDS):
                 if not self.turn():
                     return False
             return True

@@ -17,7 +17,11 @@ def may_retry(outcome, route):
     answer: idempotent methods, or a request of which nothing was sent. Timeouts and statuses: where the
     rule says so, and never a request that may have had its effect."""
     ending: cython.int = outcome.ending
-    if outcome.body_lost or outcome.attempts > route.retry_attempts or outcome.attempts >= MAX_ATTEMPTS:
+    if (
+        outcome.body_lost
+        or outcome.attempts > route.retry_attempts
+        or outcome.attempts >= MAX_ATTEMPTS
+    ):
         return False
     if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT or ending == END_TLS_FAILED:
         return route.retry_connect

@@ -62,6 +62,7 @@ class Route:
         self.retry_closed = True
         self.retry_attempts = 2
         self.retry_budget = 0.2
+        self.retry_statuses = None  # an unset view is not None
         if statuses:
             table = bytearray(600)
             for status in statuses:
