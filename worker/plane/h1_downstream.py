@@ -215,7 +215,7 @@ class H1Downstream(H1Requests):
         return self.connection.resume()
 
     def cut(self):
-        """The response is not whole: an unfinished chunked or counted body shows it, a close-delimited one needs a reset."""
+        """The response is not whole. An unfinished body shows it, unless its end is the close: then a reset."""
         self.persistent = False
         if self.until_close:
             self.connection.reset()

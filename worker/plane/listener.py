@@ -99,8 +99,8 @@ class Listener(Handler):
         address: cython.uchar[128]
         size: socklen_t
         fd: cython.int
-        i: cython.int
-        for i in range(ACCEPTS):
+        _i: cython.int
+        for _i in range(ACCEPTS):
             if self.services.full():
                 return self.stop()
             size = 128
