@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmark import accounting, extras, report
+from benchmark import accounting, extras, instructions, report
 from benchmark.generator import Generator, build
 from benchmark.rounds import Plan, Samples, Slice, interleave, measure
 from benchmark.rows import ROWS, Row, judge
@@ -132,6 +132,9 @@ def main() -> None:
     if options.pingora:
         build_pingora()
     build(ROOT / "build" / "benchmark")
+    if options.instructions:
+        instructions.report(ROOT / "build" / "benchmark" / "loadgen")
+        return
     with tempfile.TemporaryDirectory(prefix="pingpy-bench-") as scratch:
         os.chmod(scratch, 0o755)  # nginx's worker is another user
         bench = Bench(options, Path(scratch))

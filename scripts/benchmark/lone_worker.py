@@ -1,0 +1,38 @@
+"""One worker without a master: runs worker.main on descriptors it was given, so that valgrind can watch it alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from pingpy.config.source import ConfigSource
+from pingpy.control import WorkerContext
+
+
+def context(path: str, channel_fd: int, region_fd: int, slab: int) -> WorkerContext:
+    """What the master would have given it."""
+    source = ConfigSource.read(path)
+    return WorkerContext(
+        generation=1,
+        slot=0,
+        worker_count=1,
+        cpu=min(os.sched_getaffinity(0)),
+        channel=socket.socket(fileno=channel_fd),
+        source=source,
+        region_fd=region_fd,
+        slab=slab,
+        parent_pid=os.getppid(),
+        config_hash=source.sha256,
+    )
+
+
+def main() -> int:
+    """Be a worker until told to stop."""
+    from worker.main import run
+
+    return run(context(sys.argv[1], *map(int, sys.argv[2:5])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
