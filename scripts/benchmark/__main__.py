@@ -1,4 +1,4 @@
-"""The command: `scripts/bench` for the table, `--instructions` for exact counts, `--pingora` to build that side."""
+"""The command: `scripts/bench` for the table of costs, `scripts/bench reload` for what clients see of reloads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmark import accounting, extras, instructions, report
+from benchmark import accounting, extras, instructions, reload, report
 from benchmark.generator import Generator, build
 from benchmark.rounds import Plan, Samples, Slice, interleave, measure
 from benchmark.rows import ROWS, Row, judge
@@ -20,6 +20,8 @@ EXTRAS = ("memory", "latency", "growth", "reuse")
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("what", nargs="?", default="cost", choices=["cost", "reload"])
+    parser.add_argument("--reloads", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each slice")
     parser.add_argument("--rows", nargs="*", default=[row.name for row in ROWS])
@@ -137,6 +139,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="pingpy-bench-") as scratch:
         os.chmod(scratch, 0o755)  # nginx's worker is another user
+        if options.what == "reload":
+            program = ROOT / "build" / "benchmark" / "loadgen"
+            reload.run(program, Path(scratch), options.reloads, options.servers)
+            return
         bench = Bench(options, Path(scratch))
         try:
             run(bench, options)
