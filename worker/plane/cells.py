@@ -123,6 +123,10 @@ class Cells(PeerCells):
         """The labels of a peer's cell."""
         self.peer_names[peer] = (pool, target)
 
+    def named_peers(self):
+        """Pool and target of every cell that name_peer() named."""
+        return dict(self.peer_names)
+
     def queue_gauge(self, pool: str):
         """The word that counts requests waiting for this pool, for queued()."""
         return self.writer.cell(render_key("pingpy_upstream_queue", {"pool": pool}), layout.GAUGE)

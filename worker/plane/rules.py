@@ -43,6 +43,15 @@ def mixed_key(kind: cython.int, left: cython.ulonglong, right: cython.ulonglong)
     return cython.cast(cython.longlong, mix(kind, left, right))
 
 
+def path_hash(text: bytes):
+    """64-bit FNV-1a of a text, as the look-ups compute it byte by byte."""
+    hashed: cython.ulonglong = BASIS
+    byte: cython.uchar
+    for byte in text:
+        hashed = (hashed ^ byte) * PRIME
+    return hashed
+
+
 @cython.cclass
 class RuleSet:
     """Compiled conditions; `first` answers with the number of the first rule that matches."""
