@@ -152,7 +152,8 @@ class Region:
     def series_writer(self, index: int) -> SeriesWriter:
         """The writer of a slab's series: for the process that owns the slab."""
         slab = self.slab(index)
-        return SeriesWriter(self.words, slab.first_word, slab.entry_at + layout.S_USED)
+        used_word = slab.entry_at + layout.S_USED
+        return SeriesWriter(self.octets, self.words, slab.first_word, used_word)
 
     def _own_writer(self) -> SeriesWriter:
         if self._own is None or self._writer is None:
@@ -202,7 +203,8 @@ class Region:
         if writer is None:
             writer = self._accumulated[spare] = self.series_writer(spare)
         writer.refresh()
-        for series in walk(self.words, slab.first_word, slab.first_word + slab.used_words):
+        end = slab.first_word + slab.used_words
+        for series in walk(self.octets, self.words, slab.first_word, end):
             if series.kind in (COUNTER, HISTOGRAM):
                 at = writer.cell(series.key, series.kind)
                 for offset in range(VALUES[series.kind]):

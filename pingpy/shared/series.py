@@ -35,25 +35,26 @@ def other_key(key: bytes) -> bytes:
     return _LABEL_VALUE.sub(b'="(other)"', key)
 
 
-def walk(words: memoryview, start: int, end: int) -> Iterator[Series]:
-    """The records between two word positions; stops at the first that is not complete."""
+def walk(octets: memoryview, words: memoryview, start: int, end: int) -> Iterator[Series]:
+    """The records between two word positions of the region; stops at the first that is not complete."""
     at = start
     while at < end:
         head = words[at]
         size, key_size, kind = head >> 40, head >> 8 & 0xFFFFFFFF, head & 0xFF
-        key_words = -(-key_size // WORD)
-        if kind not in VALUES or size != 1 + key_words + VALUES[kind] or at + size > end:
+        first = at + 1 + -(-key_size // WORD)
+        if kind not in VALUES or size != first - at + VALUES[kind] or at + size > end:
             return
-        key = bytes(words[at + 1 : at + 1 + key_words].cast("B")[:key_size])
-        yield Series(key, kind, at + 1 + key_words)
+        name = (at + 1) * WORD
+        yield Series(bytes(octets[name : name + key_size]), kind, first)
         at += size
 
 
 class SeriesWriter:
     """The one writer of a slab's records: finds the cell of a series, appends it on first use."""
 
-    def __init__(self, words: memoryview, first: int, used_word: int) -> None:
+    def __init__(self, octets: memoryview, words: memoryview, first: int, used_word: int) -> None:
         """`first`: the slab's first word; `used_word`: where the number of words in use is published."""
+        self._octets = octets
         self._words = words
         self._first = first
         self._used_word = used_word
@@ -64,7 +65,8 @@ class SeriesWriter:
     def refresh(self) -> None:
         """Learn what another writer has appended since (a master that took over an accumulator)."""
         used = self._words[self._used_word]
-        for series in walk(self._words, self._first + self._seen, self._first + used):
+        start, end = self._first + self._seen, self._first + used
+        for series in walk(self._octets, self._words, start, end):
             self._cells[series.key] = series.at
         self._seen = used
 

@@ -268,3 +268,17 @@ class Cells(PeerCells):
 def label_at(labels, index):
     """The label of this index, or what stands for none."""
     return labels[index] if 0 <= index < len(labels) else "none"
+
+
+def add_words(
+    words: cython.longlong[::1],
+    places: cython.longlong[::1],
+    sums: cython.longlong[::1],
+    totals: cython.longlong[::1],
+    present: cython.uchar[::1],
+):
+    """totals[sums[i]] += words[places[i]], and mark these totals as present: a scrape's inner loop."""
+    index: cython.Py_ssize_t
+    for index in range(places.shape[0]):
+        totals[sums[index]] += words[places[index]]
+        present[sums[index]] = 1

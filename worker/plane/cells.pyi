@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Iterable, Mapping
 
 from worker.plane.peer_cells import PeerCells
@@ -23,3 +24,12 @@ class Cells(PeerCells):
     def set_word(self, word: int, value: int) -> None: ...
     def value(self, counter: int) -> int:
         """What this process has counted so far."""
+
+def add_words(
+    words: memoryview,
+    places: array[int],
+    sums: array[int],
+    totals: array[int],
+    present: bytearray,
+) -> None:
+    """totals[sums[i]] += words[places[i]], and mark these totals as present."""
