@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 from pingpy.loading import user_place
 from pingpy.log import logger
 
-Done = Callable[[Any, BaseException | None], None]
+Done = Callable[[Any, Exception | None], Any]
 Report = Callable[[BaseException, str, str], None]
 
 
@@ -28,7 +28,7 @@ class HookRunner:
 
     def start(self, awaitable: Awaitable[Any], done: Done) -> asyncio.Task[Any]:
         """Await it; `done(result, error)` is called once, unless the task is cancelled first."""
-        task = self._loop.create_task(_as_coroutine(awaitable))
+        task = self._loop.create_task(_bounded(awaitable))
         self._tasks.add(task)
         task.add_done_callback(lambda ended: self._ended(ended, done))
         return task
@@ -61,18 +61,16 @@ class HookRunner:
         self._tasks.discard(task)
         if task.cancelled():
             return
-        error = task.exception()
+        error = cast(Exception | None, task.exception())  # see _bounded: never anything more severe
         try:
             done(None if error is not None else task.result(), error)
         except Exception:
             logger.exception("the exchange could not take a hook's answer")
 
 
-def _as_coroutine(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
-    if asyncio.iscoroutine(awaitable):
-        return awaitable
-
-    async def wait() -> Any:
+async def _bounded(awaitable: Awaitable[Any]) -> Any:
+    """Await, and keep a hook that calls sys.exit() from ending the worker: asyncio would let it through."""
+    try:
         return await awaitable
-
-    return wait()
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"a hook raised {error!r}") from error

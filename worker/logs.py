@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 from collections.abc import Callable
 
@@ -42,7 +43,11 @@ class LogFiles:
         if name == ACCESS:
             self._use_access_log(fd)
             return
-        old = reopen(fd) if name == ERROR else fd
+        old = fd
+        if name == ERROR:
+            old = reopen(fd)
+            # Its dump of a wedged worker must not go to a number that something else has by then.
+            faulthandler.enable(file=fd, all_threads=True)
         # The standard streams stay: a library may still write to them.
         if old > 2:
             close_quietly(old)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from pingpy import control
 from pingpy.control import ListenerItem, WorkerContext
@@ -51,17 +51,18 @@ class Plane(Protocol):
     def resume(self) -> None:
         """Serve as before the drain."""
 
-    def end_requests(self) -> None:
-        """End every request in progress."""
-
-    def end_tunnels(self, count: int) -> None:
-        """End so many tunnels."""
-
     def close_all(self) -> object:
-        """Cut everything now; log lines are written."""
+        """Cut every connection that is not a tunnel; log lines are written."""
 
     def stats(self) -> dict[str, int]:
-        """Among others clients, active, tunnels, idle_upstream."""
+        """Among others clients, active, idle_upstream; `tunnels` when the plane has such."""
+
+
+class TunnelPlane(Plane, Protocol):
+    """A plane that counts tunnels in its figures, and so can be told to end some."""
+
+    def end_tunnels(self, count: int) -> object:
+        """End so many tunnels, as politely as their protocol allows."""
 
 
 class WorkerLoop:
@@ -82,13 +83,14 @@ class WorkerLoop:
         self._accepting = False
         self._early: list[tuple[control.Message, list[int]]] = []
         self._lag = LagWatch()
-        self._beat_due = time.monotonic()
+        self._tick_due = 0.0
+        self._worst_lag = 0.0
         self._draining_look: asyncio.TimerHandle | None = None
         self.exit: asyncio.Future[int] = self._loop.create_future()
 
     @property
     def lag(self) -> LagWatch:
-        """Told of every heartbeat; a second thread may look at it."""
+        """Told of every tick; a second thread may look at it."""
         return self._lag
 
     def hello(self) -> None:
@@ -189,6 +191,12 @@ class WorkerLoop:
         """The plane's own deadlines."""
         if self._plane is None:
             return
+        now = time.monotonic()
+        line = self._lag.mark(now, self._tick_due or now)
+        if line:
+            logger.warning("%s", line)
+        self._worst_lag = max(self._worst_lag, now - (self._tick_due or now))
+        self._tick_due = now + TICK_SECONDS
         self._plane.tick()
         self._loop.call_later(TICK_SECONDS, self._tick)
 
@@ -204,12 +212,9 @@ class WorkerLoop:
         self._loop.call_later(WATCH_SECONDS, self._watch_directory)
 
     def _beat(self) -> None:
-        now = time.monotonic()
-        line = self._lag.mark(now, self._beat_due)
-        if line:
-            logger.warning("%s", line)
         slab = self._slab
-        slab.loop_lag_us = max(int((now - self._beat_due) * 1e6), 0)
+        slab.loop_lag_us = int(self._worst_lag * 1e6)
+        self._worst_lag = 0.0
         slab.beat_us = time.monotonic_ns() // 1000
         if self._plane is not None:
             stats = self._plane.stats()
@@ -217,7 +222,6 @@ class WorkerLoop:
             slab.active = stats["active"]
             slab.idle_upstream = stats["idle_upstream"]
         slab.rss_bytes = resident_bytes()
-        self._beat_due = now + BEAT_SECONDS
         self._loop.call_later(BEAT_SECONDS, self._beat)
 
     # ---- actions
@@ -256,9 +260,9 @@ class WorkerLoop:
                 self._stop_accepting(plane)
                 plane.drain(int(linger_seconds * 1000))
             case lifecycle.EndRequests():
-                plane.end_requests()
+                plane.close_all()
             case lifecycle.EndTunnels(count):
-                plane.end_tunnels(count)
+                cast(TunnelPlane, plane).end_tunnels(count)
             case _:
                 raise AssertionError(f"nobody performs {action!r}")
 

@@ -22,10 +22,11 @@ from pingpy.config.load import load
 from pingpy.config.resolve import resolve
 from pingpy.config.resolved import Resolved, ResolvedPeer
 from pingpy.control import WorkerContext
-from pingpy.log import SCOUT, logger, reopen, setup
+from pingpy.log import logger, reopen
 from pingpy.shared import Region
 from pingpy.shared.layout import PROBE_DOWN, PROBE_UNKNOWN, PROBE_UP
 from worker.channel import LoopChannel, close_quietly
+from worker.plane.peer_cells import PeerCells
 from worker.policy.health import Action, Mark, ProbeBook, Target
 from worker.policy.health_cells import HealthCells, member
 from worker.policy.health_probe import probe
@@ -252,15 +253,10 @@ def _take_logs(names: tuple[str, ...], fds: list[int]) -> None:
 
 def main(context: WorkerContext) -> int:
     """The scout's whole life; the return value is its exit code."""
-    from worker.plane.peer_cells import PeerCells
-
     # uvloop looks names up on libuv's threads, four by default: a few dead name servers must not block the rest.
     os.environ.setdefault("UV_THREADPOOL_SIZE", "16")
     try:
         config = load(context.source)
-        setup(
-            config.log.level or config.global_.log_level, who=SCOUT, generation=context.generation
-        )
         region = Region.attach(os.dup(context.region_fd))
         verdicts = HealthCells(region, PeerCells(region, context.slab))
         directory = region.directory(context.generation)

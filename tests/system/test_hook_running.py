@@ -41,15 +41,20 @@ def test_an_answer_arrives_once_with_its_error():
         async def bad():
             raise ValueError("no")
 
+        async def exits():
+            raise SystemExit(3)
+
         runner.start(good(), lambda result, error: answers.append((result, error)))
         runner.start(bad(), lambda result, error: answers.append((result, type(error))))
+        runner.start(exits(), lambda result, error: answers.append((result, type(error))))
         waiting = asyncio.get_running_loop().create_future()
         runner.start(waiting, lambda result, error: answers.append((result, error)))
-        assert len(runner) == 3
+        assert len(runner) == 4
         waiting.set_result(8)
         for _ in range(5):
             await asyncio.sleep(0)
-        assert sorted(answers, key=str) == [(7, None), (8, None), (None, ValueError)]
+        expected = [(7, None), (8, None), (None, RuntimeError), (None, ValueError)]
+        assert sorted(answers, key=str) == expected
         assert len(runner) == 0
 
     run(scenario())

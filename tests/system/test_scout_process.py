@@ -1,113 +1,30 @@
 """The scout as a process: forked with a context, driven over its channel, seen through shared memory."""
 
-import http.server
-import json
 import os
 import signal
-import socket
-import threading
 import time
-import traceback
 
 import pytest
+from forked import GENERATION, Forked, origin_server, until
 
 from pingpy import control
-from pingpy.config.source import ConfigSource
-from pingpy.control import SCOUT_SLOT, Channel, WorkerContext
-from pingpy.shared import Region
+from pingpy.control import SCOUT_SLOT
 from pingpy.shared.layout import PROBE_DOWN, PROBE_UP
 from worker.plane.peer_cells import PeerCells
 from worker.policy.health_cells import HealthCells
 from worker.scout import main
 
-GENERATION = 7
-
-
-class Origin(http.server.BaseHTTPRequestHandler):
-    """200 to everything, counted."""
-
-    def do_GET(self):
-        self.server.asked += 1
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args):
-        return
-
 
 @pytest.fixture
 def origin():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
-    server.asked, server.status = 0, 200
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with origin_server() as server:
+        yield server
 
 
-class Forked:
-    """A scout in a child, as the master starts it: signals blocked, one end of a channel."""
-
-    def __init__(self, text):
-        self.region = Region.create()
-        slab = self.region.claim_slab(GENERATION, SCOUT_SLOT, "scout")
-        self.slab = self.region.slab(slab)
-        left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        source = ConfigSource("config.toml", text.encode())
-        context = WorkerContext(
-            generation=GENERATION,
-            slot=SCOUT_SLOT,
-            worker_count=1,
-            cpu=0,
-            channel=right,
-            source=source,
-            region_fd=self.region.fd,
-            slab=slab,
-            parent_pid=os.getpid(),
-            config_hash=source.sha256,
-        )
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        self.pid = os.fork()
-        if self.pid == 0:
-            code = 70
-            try:
-                left.close()
-                code = main(context)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        right.close()
-        left.settimeout(10)
-        self.channel = Channel(left)
-        self.cells = HealthCells(self.region, PeerCells(self.region, slab))
-        self.code = None
-
-    def hear(self):
-        received = self.channel.receive()
-        return None if received is None else received[0]
-
-    def exit_code(self, seconds=10):
-        deadline = time.monotonic() + seconds
-        while self.code is None and time.monotonic() < deadline:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                self.code = os.waitstatus_to_exitcode(status)
-            else:
-                time.sleep(0.01)
-        return self.code
-
-    def directory(self):
-        _, blob = self.region.directory(GENERATION).read()
-        return json.loads(blob)["names"] if blob else {}
-
-    def close(self):
-        if self.exit_code(0) is None:
-            os.kill(self.pid, signal.SIGKILL)
-            self.exit_code()
-        self.channel.close()
+def forked_scout(text):
+    forked = Forked(main, SCOUT_SLOT, text)
+    forked.cells = HealthCells(forked.region, PeerCells(forked.region, forked.slab_index))
+    return forked
 
 
 @pytest.fixture
@@ -121,16 +38,9 @@ def scout(origin):
     path = "/*"
     upstream = "http://localhost:{origin.server_port}"
     """
-    forked = Forked(text)
+    forked = forked_scout(text)
     yield forked
     forked.close()
-
-
-def until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
 
 
 def test_its_life_over_the_channel(scout, origin):
@@ -185,7 +95,7 @@ def test_the_masters_signals_mean_nothing_to_it(scout):
 
 
 def test_a_failure_is_told_before_the_exit():
-    forked = Forked("[proxy]\nno_such_key = 1\n")
+    forked = forked_scout("[proxy]\nno_such_key = 1\n")
     try:
         message = forked.hear()
         assert isinstance(message, control.Fatal)

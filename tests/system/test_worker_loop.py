@@ -57,9 +57,6 @@ class NotedPlane:
     def resume(self):
         self.told.append("resume")
 
-    def end_requests(self):
-        self.told.append("end_requests")
-
     def end_tunnels(self, count):
         self.told.append(("end_tunnels", count))
         self.load["tunnels"] -= count
@@ -269,7 +266,7 @@ def test_an_orphan_leaves_when_nothing_is_left_or_its_time_is_up(rig):
         assert not rig.loop.exit.done()
         async with asyncio.timeout(5):
             assert await rig.loop.exit == 0
-        assert "end_requests" in rig.plane.told
+        assert "close_all" in rig.plane.told
 
     rig(scenario)
 
