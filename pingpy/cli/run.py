@@ -68,11 +68,10 @@ def serve(
 ) -> int:
     """Be the master until the service ends; the exit code."""
     refuse_strangers()
-    from worker.main import main as worker
-
     from master.boot import run
     from master.estate import Setup
     from master.successor import CHANNEL_VARIABLE, Origin
+    from worker.main import main as worker
     from worker.scout import main as scout
 
     on_ready = None
