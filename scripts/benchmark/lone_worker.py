@@ -29,9 +29,9 @@ def context(path: str, channel_fd: int, region_fd: int, slab: int) -> WorkerCont
 
 def main() -> int:
     """Be a worker until told to stop."""
-    from worker.main import run
+    from worker.main import main as worker
 
-    return run(context(sys.argv[1], *map(int, sys.argv[2:5])))
+    return worker(context(sys.argv[1], *map(int, sys.argv[2:5])))
 
 
 if __name__ == "__main__":
