@@ -6,7 +6,7 @@ from worker.plane.connection cimport Handler, Host
 from worker.plane.h1_parse cimport Head, HeadLimits
 from worker.plane.h1_write cimport Changes, RequestLine
 from worker.plane.pick cimport Peer
-from worker.plane.record cimport Attempt, Record
+from worker.plane.record cimport Record
 from worker.plane.route cimport Route, RouteTable
 
 cdef enum ExchangeState:
@@ -105,6 +105,7 @@ cdef class Exchange:
     cdef RequestLine line
     cdef bint request_done                 # the whole request body was read
     cdef bint idempotent
+    cdef bint hooked                       # some hook may be configured for it
     cdef bint loopback                     # the client is on this host
     cdef bint fresh                        # the next attempt must not use a pooled connection
     cdef bint counted                      # in-flight was raised for this peer
@@ -124,28 +125,13 @@ cdef class Exchange:
 
     cdef int begin(self, Side down) except -1
     cdef int begin_record(self) except -1
-    cdef int refuse_unread(self, Side down, int status, str cause) except -1
-    cdef int take_request_id(self) except -1
     cdef int find_route(self) except -1
     cdef int after_request_filter(self) except -1
-    cdef int choose_peer(self) except -1
-    cdef unsigned int hash_key(self) except? 0
-    cdef str no_peer_cause(self)
-    cdef int upstream_ready(self, Side up, bint reused) except -1
-    cdef int send_upstream(self) except -1
-    cdef int upstream_failed(self, int ending, bint unsent) except -1
-    cdef bint try_again(self, int ending, bint unsent) except -1
     cdef int request_body(self, long long offset, long long size, bint last) except -1
     cdef int request_trailers(self, long long offset, long long size) except -1
-    cdef int response_head(self) except -1
-    cdef int response_start(self, long long offset, long long size, bint last) except -1
-    cdef int response_data(self, long long offset, long long size, bint last) except -1
-    cdef int response_trailers(self, long long offset, long long size) except -1
-    cdef int answered(self) except -1
     cdef int reply(self, int status, bytes lines, bytes body, int ending) except -1
     cdef int refuse(self, int status, int ending, str cause) except -1
     cdef int client_gone(self, int ending) except -1
-    cdef int keep_response_head(self) except -1
     cdef int drop_upstream(self, bint clean) except -1
     cdef int finish(self) except -1
     cpdef int resume(self, int epoch, int phase) except -1

@@ -9,7 +9,7 @@ while an exchange is under way and its request is complete.
 
 import cython
 from cython.cimports.libc.string import memcpy
-from cython.cimports.worker.plane.exchange import X_SENT, Exchange, Side
+from cython.cimports.worker.plane.exchange import X_ROUTING, X_SENT, Exchange, Side
 from cython.cimports.worker.plane.h1_body import Piece, body_begins, body_piece
 from cython.cimports.worker.plane.h1_parse import (
     H_CHUNKED,
@@ -157,7 +157,33 @@ class H1Requests(Side):
         self.state = D_DISCARD
         self.exchange = x
         self.persistent = False
-        return x.refuse_unread(self, status, fault_text(x.request.fault))
+        return self.refuse_unread(x, status, fault_text(x.request.fault))
+
+    def refuse_unread(self, x, status, cause):
+        """What came is no request: answer, log what there is of its first line, and count."""
+        i: cython.int
+        line: cython.longlong
+        arena = self.services.arena
+        x.down = self
+        x.state = X_ROUTING
+        x.route = None
+        size: cython.longlong = min(max(x.request.size, 0), 1024)
+        x.head_block = arena.alloc(1024)
+        arena.copy(x.head_block, x.request.start, size)
+        line = arena.find(x.head_block, x.head_block + size, 10)
+        if line > x.head_block and arena.view[line - 1] == 13:
+            line -= 1
+        x.request.start = x.head_block
+        x.request.line_size = cython.cast(cython.int, line - x.head_block if line >= 0 else size)
+        x.request.size = x.request.line_size
+        x.request.count = 0
+        x.request.method = x.request.method_size = 0
+        x.request.path_size = x.request.query_size = x.request.authority_size = 0
+        x.request.target_size = 0
+        for i in range(24):
+            x.request.first[i] = -1
+        x.begin_record()
+        return x.refuse(status, END_CLIENT_TIMEOUT if status == 408 else END_BAD_REQUEST, cause)
 
     def append(self, offset, size):
         """More of a head, a chunk line or trailers that come in pieces."""

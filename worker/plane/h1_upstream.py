@@ -7,6 +7,14 @@ exchange decides what that means for the client.
 """
 
 import cython
+from cython.cimports.worker.plane.answers import (
+    keep_response_head,
+    response_data,
+    response_head,
+    response_start,
+    response_trailers,
+)
+from cython.cimports.worker.plane.attempts import upstream_failed
 from cython.cimports.worker.plane.exchange import (
     PHASE_GO_ON,
     PHASE_PARKED,
@@ -172,10 +180,10 @@ class H1Upstream(Side):
                 break
             x.down.send_informational(x)
         self.frame_body(x)
-        verdict = x.response_head()
+        verdict = response_head(x)
         if verdict == PHASE_PARKED:
             self.state = U_PARKED
-            x.keep_response_head()
+            keep_response_head(x)
             self.connection.pause()
             return self.keep(offset, end - offset)
         if verdict != PHASE_GO_ON or self.exchange is not x:
@@ -227,11 +235,11 @@ class H1Upstream(Side):
         elif piece.position < end:
             self.keep(piece.position, end - piece.position)
         if first:
-            x.response_start(piece.offset, piece.size, last)
+            response_start(x, piece.offset, piece.size, last)
         elif piece.size or last:
-            x.response_data(piece.offset, piece.size, last)
+            response_data(x, piece.offset, piece.size, last)
         if piece.last and not last and self.exchange is x:
-            x.response_trailers(piece.trailers, piece.trailers_size)
+            response_trailers(x, piece.trailers, piece.trailers_size)
         return 0
 
     def bad_response(self, cause):
@@ -296,7 +304,7 @@ class H1Upstream(Side):
         x: Exchange = self.exchange
         if x is not None and self.state == U_BODY and self.incoming.kind == BODY_CLOSE:
             self.state = U_SPENT
-            return x.response_data(0, 0, True)
+            return response_data(x, 0, 0, True)
         return self.on_failed(0)
 
     def on_failed(self, error):
@@ -311,7 +319,7 @@ class H1Upstream(Side):
             return 0
         x.up = None
         if state == U_HEAD or state == U_PARKED:
-            return x.upstream_failed(END_UPSTREAM_CLOSED, unsent)
+            return upstream_failed(x, END_UPSTREAM_CLOSED, unsent)
         return x.refuse(
             502, END_UPSTREAM_CLOSED, "the origin closed the connection within its response"
         )
@@ -333,7 +341,7 @@ class H1Upstream(Side):
         self.cut()
         x.up = None
         if self.state == U_HEAD or self.state == U_PARKED:
-            return x.upstream_failed(END_UPSTREAM_TIMEOUT, False)
+            return upstream_failed(x, END_UPSTREAM_TIMEOUT, False)
         return x.refuse(504, END_UPSTREAM_TIMEOUT, "the origin stopped within its response")
 
     def on_blocked(self):

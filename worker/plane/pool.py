@@ -6,6 +6,7 @@ those who wait are also looked at every tick.
 """
 
 import cython
+from cython.cimports.worker.plane.attempts import upstream_failed, upstream_ready
 from cython.cimports.worker.plane.cells import C_UPSTREAM_OPENED
 from cython.cimports.worker.plane.connection import ROLE_CONNECTING
 from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange
@@ -85,7 +86,7 @@ class Pools(Lender):
             up = self.idle_one(connections)
         if up is not None:
             self.reused += 1
-            return x.upstream_ready(up, True)
+            return upstream_ready(x, up, True)
         return self.open_one(connections, x)
 
     def idle_one(self, connections):
@@ -109,14 +110,14 @@ class Pools(Lender):
         address: bytes = peer.sockaddr
         fd: cython.int = socket(peer.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
         if fd < 0:
-            return x.upstream_failed(END_CONNECT_FAILED, True)
+            return upstream_failed(x, END_CONNECT_FAILED, True)
         if peer.family != AF_UNIX:
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), 4)
         raw: cython.p_const_char = address
         if connect(fd, cython.cast(cython.pointer(sockaddr), raw), len(address)) < 0:
             if errno != EINPROGRESS:  # a Unix socket says EAGAIN when its queue is full
                 close(fd)
-                return x.upstream_failed(END_CONNECT_FAILED, True)
+                return upstream_failed(x, END_CONNECT_FAILED, True)
         up = H1Upstream.__new__(H1Upstream)
         up.services = self.services
         up.lender = self
@@ -140,12 +141,12 @@ class Pools(Lender):
                 return self.take_back(up)
             x.dialing = None
             up.state = U_HEAD
-            return x.upstream_ready(up, False)
+            return upstream_ready(x, up, False)
         if x is None:
             return 0
         x.dialing = None
-        return x.upstream_failed(
-            END_CONNECT_TIMEOUT if error == ETIMEDOUT else END_CONNECT_FAILED, True
+        return upstream_failed(
+            x, END_CONNECT_TIMEOUT if error == ETIMEDOUT else END_CONNECT_FAILED, True
         )
 
     def take_back(self, up):

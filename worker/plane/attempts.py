@@ -1,0 +1,187 @@
+"""The peers that one exchange tries: pick, dial, send; and when an attempt fails, whether another follows."""
+
+import cython
+from cython.cimports.libc.string import memcpy
+from cython.cimports.worker.plane.cells import (
+    C_RESET_CLOSED,
+    C_RESET_CONNECT,
+    C_RESET_TIMEOUT,
+    C_RETRY_BUDGET_SPENT,
+    C_RETRY_CONNECT,
+    C_RETRY_REUSED_CLOSED,
+    C_RETRY_STATUS,
+    C_RETRY_TIMEOUT,
+)
+from cython.cimports.worker.plane.exchange import (
+    PH_UPSTREAM_REQUEST,
+    PHASE_GO_ON,
+    X_ANSWERING,
+    X_DIALING,
+    X_SENT,
+    Exchange,
+    Services,
+)
+from cython.cimports.worker.plane.pick import Peer
+from cython.cimports.worker.plane.record import (
+    END_CONNECT_FAILED,
+    END_CONNECT_TIMEOUT,
+    END_NO_PEER,
+    END_OK,
+    END_QUEUE_FULL,
+    END_UPSTREAM_TIMEOUT,
+    Attempt,
+)
+from cython.cimports.worker.plane.retry import Outcome, may_retry
+
+CAUSES = {
+    END_NO_PEER: "no peer is available",
+    END_QUEUE_FULL: "the queue for this pool is full or its time is up",
+    END_CONNECT_FAILED: "the connection was refused",
+    END_CONNECT_TIMEOUT: "the connection was not made in time",
+    END_UPSTREAM_TIMEOUT: "the origin did not answer in time",
+}
+
+
+def choose_peer(x):
+    """Pick and dial; called again for every attempt."""
+    peer: Peer = None
+    k: cython.int = x.record.attempts
+    attempt: cython.pointer(Attempt)
+    if x.chosen is not None:
+        peer = x.chosen
+        if x.tried is not None and peer in x.tried:
+            peer = None
+    elif x.route.pool is not None:
+        peer = x.route.pool.pick(hash_key(x), x.tried, x.services.host.now_ms)
+    if peer is None:
+        if k:
+            return x.refuse(502, x.record.ending, "no other peer is left to try")
+        return x.refuse(503, END_NO_PEER, no_peer_cause(x))
+    x.peer = peer
+    x.state = X_DIALING
+    x.attempt_us = x.services.host.now_us
+    attempt = cython.address(x.record.tries[k])
+    attempt.peer_size = min(cython.cast(cython.int, len(peer.text)), 112)
+    memcpy(attempt.peer, cython.cast(cython.p_const_char, peer.text), attempt.peer_size)
+    attempt.peer_cell = peer.cell
+    attempt.status = attempt.reused = 0
+    attempt.connect_us = attempt.header_us = attempt.response_us = -1
+    attempt.bytes_sent = attempt.bytes_received = 0
+    x.record.attempts = k + 1
+    return x.services.dial(x)
+
+
+@cython.cfunc
+@cython.exceptval(0, check=True)
+def hash_key(x: Exchange) -> cython.uint:
+    """What the hashing algorithms hash: the client's address, or the path and query."""
+    if x.route.pool.hash_needs == 0:
+        return 0
+    return x.route.hash_request(
+        x.services.arena, cython.address(x.request), cython.address(x.record)
+    )
+
+
+@cython.cfunc
+def no_peer_cause(x: Exchange) -> str:
+    pool = x.route.pool
+    if pool is None:
+        return CAUSES[END_NO_PEER]
+    name = pool.name.decode()
+    if pool.pending:
+        return f"the name of pool {name} has not been resolved"
+    if not pool.peers:
+        return f"pool {name} has no peers"
+    return f"no peer of pool {name} is available"
+
+
+def upstream_ready(x, up, reused):
+    """A connection to the peer is there."""
+    attempt: cython.pointer(Attempt) = cython.address(x.record.tries[x.record.attempts - 1])
+    x.up = up
+    up.exchange = x
+    attempt.reused = reused
+    attempt.connect_us = 0 if reused else x.services.host.now_us - x.attempt_us
+    if not x.counted:
+        x.services.cells.enter_peer(x.peer.cell)
+        x.counted = True
+    if x.hooked and x.services.run_phase(x, PH_UPSTREAM_REQUEST) != PHASE_GO_ON:
+        return 0
+    return send_upstream(x)
+
+
+def send_upstream(x):
+    """Send the head, then whatever there is of the body."""
+    replay: cython.longlong
+    x.state = X_SENT
+    x.up.send_request(x)
+    if x.replay_size >= 0:  # an earlier attempt had the whole body already
+        replay = x.replay
+        return x.up.send_body(x, replay, x.replay_size, True)
+    if not x.request_done:
+        return x.down.go_on()
+    return 0
+
+
+def upstream_failed(x, ending, unsent):
+    """The attempt is over without a response; `unsent`: no byte of the request can have been received."""
+    services: Services = x.services
+    reused: cython.bint = x.record.tries[x.record.attempts - 1].reused
+    timed_out: cython.bint = ending == END_UPSTREAM_TIMEOUT or ending == END_CONNECT_TIMEOUT
+    if not reused or timed_out:
+        services.cells.peer_failed(x.peer.cell, services.host.now_ms)
+    x.record.ending = ending
+    services.cells.count_attempt(cython.address(x.record), x.record.attempts - 1)
+    services.cells.add(reset_counter(ending), 1)
+    x.drop_upstream(False)
+    if x.state < X_ANSWERING and try_again(x, ending, unsent):
+        return choose_peer(x)
+    cause = CAUSES.get(ending, "the origin closed the connection before it had answered")
+    return x.refuse(504 if timed_out else 502, ending, cause)
+
+
+def try_again(x, ending, unsent):
+    """Whether another attempt may follow; if so it is charged to the budget."""
+    outcome: Outcome
+    services: Services = x.services
+    k: cython.int = x.record.attempts - 1
+    outcome.ending = ending
+    outcome.status = x.record.tries[k].status
+    outcome.unsent = unsent
+    outcome.reused = x.record.tries[k].reused
+    outcome.idempotent = x.idempotent
+    outcome.body_lost = x.body_seen > 0 and x.replay_size < 0
+    outcome.attempts = k + 1
+    if x.route is None or not may_retry(cython.address(outcome), x.route):
+        return False
+    if services.retry_credit < 1:
+        services.cells.add(C_RETRY_BUDGET_SPENT, 1)
+        return False
+    services.retry_credit -= 1
+    services.cells.add(retry_counter(ending), 1)
+    if not outcome.reused:
+        if x.tried is None:
+            x.tried = []
+        x.tried.append(x.peer)
+    x.fresh = True  # its idle connections are suspect: the next attempt opens its own
+    return True
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def reset_counter(ending: cython.int) -> cython.int:
+    """Which counter an attempt's failure belongs to."""
+    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT:
+        return C_RESET_CONNECT
+    return C_RESET_TIMEOUT if ending == END_UPSTREAM_TIMEOUT else C_RESET_CLOSED
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def retry_counter(ending: cython.int) -> cython.int:
+    """Which counter a retry belongs to."""
+    if ending == END_OK:
+        return C_RETRY_STATUS
+    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT:
+        return C_RETRY_CONNECT
+    return C_RETRY_TIMEOUT if ending == END_UPSTREAM_TIMEOUT else C_RETRY_REUSED_CLOSED

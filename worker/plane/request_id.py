@@ -1,0 +1,41 @@
+"""The id of a request: the client's own when it is a sane one, else made here; the same upstream and in both logs."""
+
+import cython
+from cython.cimports.worker.plane.h1_parse import F_X_REQUEST_ID
+
+REQUEST_ID = cython.declare(cython.int, F_X_REQUEST_ID)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def put_hex16(to: cython.p_char, value: cython.ulonglong) -> cython.void:
+    """Sixteen hexadecimal digits."""
+    i: cython.int
+    digit: cython.int
+    for i in range(16):
+        digit = cython.cast(cython.int, (value >> (60 - 4 * i)) & 15)
+        to[i] = cython.cast(cython.char, 48 + digit if digit < 10 else 87 + digit)
+
+
+def take_request_id(arena, head, record, first_random, second_random):
+    """The client's X-Request-Id when it is a sane one, else 32 random hexadecimal digits."""
+    field: cython.int = head.first[REQUEST_ID]
+    size: cython.int
+    i: cython.int
+    octet: cython.uchar
+    if field >= 0:
+        size = head.fields[field].value_size
+        if 0 < size <= 128:
+            for i in range(size):
+                octet = arena.view[head.start + head.fields[field].value + i]
+                if octet <= 32 or octet >= 127 or octet == 34 or octet == 92:
+                    break
+                record.request_id[i] = cython.cast(cython.char, octet)
+            else:
+                record.request_id_size = size
+                return 0
+    put_hex16(record.request_id, first_random)
+    put_hex16(record.request_id + 16, second_random)
+    record.request_id_size = 32
+    return 0
