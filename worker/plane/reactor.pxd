@@ -1,19 +1,15 @@
 # The turn: read all, decide all, flush all.
 from worker.plane.batch cimport Batch
-from worker.plane.connection cimport Connection, Handler, Host
+from worker.plane.connection cimport Connection, Handler
+from worker.plane.roster cimport Roster
 from worker.plane.syscalls cimport epoll_event
-from worker.plane.timers cimport Wheel
 
-cdef class Reactor(Host):
-    cdef readonly int epoll
+cdef class Reactor(Roster):
     cdef readonly Batch batch
-    cdef Wheel wheel
-    cdef list free_indices, retired_indices
     cdef epoll_event events[256]
     cdef object on_fault                   # Callable[[Exception, str], None]: a handler raised
     cdef bint turning
 
-    cdef int read_clock(self) except -1
     cdef int collect(self) except -1
     cdef int note(self, Connection connection, unsigned int events) except -1
     cdef int read_all(self) except -1
@@ -23,7 +19,6 @@ cdef class Reactor(Host):
     cdef int flush(self) except -1
     cdef int flush_wave(self) except -1
     cdef int sent(self, Connection connection, long long shown, long long size) except -1
-    cdef int sweep(self) except -1
     cdef int fault(self, Connection connection, object error) except -1
     cdef int turn(self) except -1
     cpdef bint ready(self) except? 0

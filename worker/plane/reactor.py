@@ -15,130 +15,40 @@ from cython.cimports.worker.plane.connection import (
     ROLE_STREAM,
 )
 from cython.cimports.worker.plane.syscalls import (
-    CLOCK_MONOTONIC,
-    CLOCK_REALTIME,
     EAGAIN,
     ECONNRESET,
     EINTR,
-    EPOLL_CLOEXEC,
-    EPOLL_CTL_ADD,
-    EPOLL_CTL_DEL,
     EPOLLERR,
-    EPOLLET,
     EPOLLHUP,
     EPOLLIN,
     EPOLLOUT,
     EPOLLRDHUP,
     SO_ERROR,
     SOL_SOCKET,
-    clock_gettime,
-    close,
-    epoll_create1,
-    epoll_ctl,
-    epoll_event,
     epoll_wait,
-    errno,
     getsockopt,
     socklen_t,
-    timespec,
 )
 
 EVENTS = cython.declare(cython.int, 256)
 ROUNDS = cython.declare(cython.int, 8)  # turns before uvloop gets its share
-SCRATCH_BYTES = cython.declare(cython.longlong, 1 << 20)
+OUT = cython.declare(cython.uint, EPOLLOUT)
+ERR = cython.declare(cython.uint, EPOLLERR)
+HUP = cython.declare(cython.uint, EPOLLHUP)
 DECIDED = cython.declare(cython.longlong, -(1 << 40))
 
 
 @cython.cclass
-class Reactor(Host):
+class Reactor(Roster):
     """The one implementation of Host."""
 
     def __cinit__(self, arena, on_fault):
-        self.arena = arena
         self.on_fault = on_fault
-        self.epoll = epoll_create1(EPOLL_CLOEXEC)
-        if self.epoll < 0:
-            raise OSError(errno, "epoll_create1")
-        self.connections = []
-        self.wanted = []
-        self.dirty = []
-        self.trash = []
-        self.free_indices = []
-        self.retired_indices = []
-        self.scratch = self.arena.reserve(SCRATCH_BYTES)
-        self.read_clock()
-        self.wheel = Wheel(self.now_ms)
         self.batch = Batch(self)
-
-    def __dealloc__(self):
-        if self.epoll >= 0:
-            close(self.epoll)
 
     def use_batch(self, batch: Batch) -> None:
         """Move bytes by another form of the batch (io_uring)."""
         self.batch = batch
-
-    # ---- what Host promises
-
-    def attach(self, fd, handler, role):
-        """Watch a descriptor; it is ours from now on."""
-        connection: Connection = Connection.__new__(Connection)
-        event: epoll_event
-        connection.host = self
-        connection.fd = fd
-        connection.role = role
-        connection.handler = handler
-        handler.connection = connection
-        connection.reading = role == ROLE_STREAM
-        connection.writable = role == ROLE_STREAM
-        connection.id = self.next_id
-        self.next_id += 1
-        if self.free_indices:
-            connection.index = self.free_indices.pop()
-            self.connections[connection.index] = connection
-        else:
-            connection.index = cython.cast(cython.int, len(self.connections))
-            self.connections.append(connection)
-        self.open_connections += 1
-        event.data.u64 = connection.index
-        event.events = EPOLLIN
-        if role != ROLE_LISTENER:  # a listener's queue may be longer than one turn accepts
-            event.events = (
-                cython.cast(cython.uint, EPOLLIN)
-                | cython.cast(cython.uint, EPOLLOUT)
-                | cython.cast(cython.uint, EPOLLRDHUP)
-                | cython.cast(cython.uint, EPOLLET)
-            )
-        if epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, cython.address(event)) < 0:
-            raise OSError(errno, "epoll_ctl")
-        return connection
-
-    def detach(self, connection):
-        """Forget a connection without closing its descriptor."""
-        event: epoll_event
-        index: cython.int = connection.index
-        # A listener's open file lives on in other processes: closing our descriptor would not end the watch.
-        if connection.role == ROLE_LISTENER:
-            epoll_ctl(self.epoll, EPOLL_CTL_DEL, connection.fd, cython.address(event))
-        self.wheel.remove(index)
-        self.connections[index] = None
-        self.retired_indices.append(index)
-        self.open_connections -= 1
-        return 0
-
-    def expect(self, connection):
-        """Its deadline was set: have the wheel look at it in time."""
-        return self.wheel.put(connection.index, connection.deadline_ms)
-
-    def turn_memory(self, size):
-        """Memory for output, valid until the turn ends."""
-        offset: cython.longlong = self.scratch + self.scratch_used
-        if self.scratch_used + size > SCRATCH_BYTES:
-            offset = self.arena.alloc(size)
-            self.trash.append(offset)
-            return offset
-        self.scratch_used += size
-        return offset
 
     # ---- the turn
 
@@ -161,15 +71,6 @@ class Reactor(Host):
         if not self.turning:
             self.flush()
             self.sweep()
-        return 0
-
-    def read_clock(self):
-        time: timespec
-        clock_gettime(CLOCK_MONOTONIC, cython.address(time))
-        self.now_us = time.tv_sec * 1000000 + time.tv_nsec // 1000
-        self.now_ms = self.now_us // 1000
-        clock_gettime(CLOCK_REALTIME, cython.address(time))
-        self.wall_us = time.tv_sec * 1000000 + time.tv_nsec // 1000
         return 0
 
     def turn(self):
@@ -206,35 +107,31 @@ class Reactor(Host):
         if connection.role == ROLE_LISTENER:
             return connection.handler.on_acceptable()
         if connection.role == ROLE_CONNECTING:
-            if not events & (
-                cython.cast(cython.uint, EPOLLOUT)
-                | cython.cast(cython.uint, EPOLLERR)
-                | cython.cast(cython.uint, EPOLLHUP)
-            ):
+            if not events & (OUT | ERR | HUP):
                 return 0
             getsockopt(
                 connection.fd, SOL_SOCKET, SO_ERROR, cython.address(problem), cython.address(size)
             )
-            if problem or events & cython.cast(cython.uint, EPOLLHUP):
+            if problem or events & HUP:
                 return connection.handler.on_failed(problem or ECONNRESET)
             connection.role = ROLE_STREAM
             connection.reading = True
             connection.writable = True
             connection.handler.on_connected()
-        if events & (cython.cast(cython.uint, EPOLLERR) | cython.cast(cython.uint, EPOLLHUP)):
+        if events & (ERR | HUP):
             connection.failed = True
             connection.readable = True
             if not connection.reading and connection.fd >= 0:
                 return connection.handler.on_failed(ECONNRESET)
-        if events & cython.cast(cython.uint, EPOLLRDHUP):
+        if events & EPOLLRDHUP:
             connection.peer_done = True
             connection.readable = True
-        if events & cython.cast(cython.uint, EPOLLIN):
+        if events & EPOLLIN:
             connection.readable = True
         if connection.readable and connection.reading and not connection.listed:
             connection.listed = True
             self.wanted.append(connection)
-        if events & cython.cast(cython.uint, EPOLLOUT) and not connection.writable:
+        if events & OUT and not connection.writable:
             connection.writable = True
             if connection.chain.bytes:
                 connection.mark_dirty()
@@ -385,23 +282,6 @@ class Reactor(Host):
                 return connection.handler.on_drained()
         except Exception as error:
             self.fault(connection, error)
-        return 0
-
-    def sweep(self):
-        """The turn is over: its memory and closed descriptors go."""
-        item: cython.longlong
-        if self.trash:
-            for thing in self.trash:
-                item = thing
-                if item < 0:
-                    close(cython.cast(cython.int, -item - 1))
-                else:
-                    self.arena.free(item)
-            self.trash.clear()
-        if self.retired_indices:
-            self.free_indices.extend(self.retired_indices)
-            self.retired_indices.clear()
-        self.scratch_used = 0
         return 0
 
     def fault(self, connection, error):
