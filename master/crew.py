@@ -210,7 +210,9 @@ class Crew:
             self._heard(worker, message, now)
         except UnlawfulError as error:
             self.out.log("error", f"{self._name(worker)} broke the protocol ({error}): killed")
+            worker.cause = worker.cause or f"broke the protocol ({error})"
             self._kill(worker)
+            self._rebalance()
 
     def muted(self, worker: Worker, why: str, now: float) -> None:
         """Its channel broke: it is dying, or it cannot be commanded and must not go on."""

@@ -87,6 +87,8 @@ class Orders:
         if refusal is None and self.s.reload is not None:
             refusal = "a reload is running"
         if refusal is None:
+            if self.s.paused:
+                self._resume(now)
             self.s.start_upgrade([], now, event)
         else:
             self.out.log("warn", f"upgrade asked by pid {event.pid} refused: {refusal}")

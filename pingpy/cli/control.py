@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -131,10 +132,11 @@ def exchange(folder: str, request: dict[str, Any], timeout: float | None) -> dic
         try:
             sock.settimeout(timeout)
             sock.connect(path)
-            sock.send(json.dumps(request).encode())
+            with contextlib.suppress(BrokenPipeError):
+                sock.send(json.dumps(request).encode())
             if deadline is not None:
                 sock.settimeout(max(0.01, deadline - time.monotonic()))
-            data = sock.recv(MAX_ANSWER_BYTES)
+            data = receive(sock)
         except (FileNotFoundError, ConnectionRefusedError):
             return {"code": EXIT_NOT_RUNNING, "text": f"not running (nobody listens at {path})"}
         except PermissionError:
@@ -149,6 +151,14 @@ def exchange(folder: str, request: dict[str, Any], timeout: float | None) -> dic
         return {"code": 0 if stopping else EXIT_FAILED, "text": text}
     answer: dict[str, Any] = json.loads(data)
     return answer
+
+
+def receive(sock: socket.socket) -> bytes:
+    """The answer. An instance that refuses to listen answers and closes: the reset comes before the answer."""
+    try:
+        return sock.recv(MAX_ANSWER_BYTES)
+    except ConnectionResetError:
+        return sock.recv(MAX_ANSWER_BYTES)
 
 
 def show(verb: str, answer: dict[str, Any]) -> None:
