@@ -46,8 +46,11 @@ def send(
 def receive(sock: socket.socket) -> tuple[str, dict[str, Any], list[int]] | None:
     """The next message; None at end of file. Raises HandOffError, BlockingIOError, TimeoutError."""
     try:
-        received = receive_packet(sock)
-    except (ControlError, ConnectionResetError) as error:
+        try:
+            received = receive_packet(sock)
+        except ConnectionResetError:
+            received = receive_packet(sock)  # the reset overtakes what was said before it
+    except ControlError as error:
         raise HandOffError(str(error)) from error
     if received is None:
         return None

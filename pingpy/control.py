@@ -316,7 +316,8 @@ class Channel:
         try:
             received = receive_packet(self.sock)
         except ConnectionResetError:
-            return None
+            # It died with our last message unread; what it said before (FATAL!) is still here.
+            received = receive_packet(self.sock)
         if received is None:
             return None
         packet, fds = received

@@ -34,6 +34,7 @@ class FakeWorker:
         self.accepting = False
         self.leaving = False
         self.fault = ""
+        self.since = 0.0
         found = re.search(rb"# fault: ([\w-]+) ?(\d*)", context.source.text)
         if found and found[2] in (b"", str(context.slot).encode()):
             self.fault = found[1].decode()
@@ -105,7 +106,7 @@ class FakeWorker:
             case control.Go() | control.Resume():
                 if self.fault == "exit-after-go":
                     os._exit(9)
-                self.accepting = True
+                self.accepting, self.since = True, time.monotonic()
                 self.channel.send(control.Accepting())
             case control.Drain():
                 self.accepting = False
@@ -128,7 +129,7 @@ class FakeWorker:
             return
         finally:
             listener.close()
-        if self.fault == "exit-on-request":
+        if self.fault == "exit-on-request" and time.monotonic() > self.since + 0.5:
             os._exit(9)
         with connection:
             who = f"{self.context.generation} {self.context.slot} {os.getpid()} {os.getppid()}"

@@ -113,7 +113,8 @@ class World:
 
     def bound(self, error: str = "") -> None:
         ticket, self.bind = self.bind, None
-        assert ticket is not None and self.candidate is not None
+        assert ticket is not None
+        assert self.candidate is not None
         self.slots = max(self.slots, self.candidate.worker_count)
         self.feed(events.Bound(ticket, self.slots, error))
 
@@ -146,14 +147,19 @@ class World:
 
     def settle_only(self, generation: int) -> None:
         """Until nobody of one generation has anything to do; the others are slow."""
-        while any([w.id in self.workers and self.step(w) for w in self.of(generation)]):
+        while self.turn(self.of(generation)):
             pass
+
+    def turn(self, workers: list[FakeWorker]) -> bool:
+        """Everybody's next step; False when nobody has one."""
+        steps = [self.step(worker) for worker in workers if worker.id in self.workers]
+        return any(steps)
 
     def settle(self) -> None:
         """Until nobody has anything to do."""
         moved = True
         while moved and self.exit is None:
-            moved = any([w.id in self.workers and self.step(w) for w in [*self.workers.values()]])
+            moved = self.turn([*self.workers.values()])
             if self.check is not None:
                 self.checked()
                 moved = True
@@ -197,14 +203,11 @@ class World:
             case actions.Reply():
                 self.double_replies += action.client in self.replies
                 self.replies[action.client] = action
-            case actions.LaunchSuccessor():
-                self.peers_at_once += 1
-                self.peer = True
-            case actions.DropPeer():
-                self.peers_at_once = 0
-                self.peer = False
             case actions.Exit():
                 self.exit = action
+            case actions.LaunchSuccessor() | actions.DropPeer():
+                self.peer = isinstance(action, actions.LaunchSuccessor)
+                self.peers_at_once = self.peers_at_once + 1 if self.peer else 0
 
     # Questions.
 

@@ -1,4 +1,4 @@
-"""Any sequence of events keeps the supervisor's promises: somebody accepts, one upgrade at most, no orphan, one answer."""
+"""Any sequence of events keeps the promises: somebody accepts, one upgrade at most, no orphan, one answer."""
 
 from __future__ import annotations
 

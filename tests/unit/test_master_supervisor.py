@@ -28,10 +28,13 @@ def test_workers_accept_only_after_all_are_ready_or_lost():
     first, second = world.workers.values()
     while world.step(first):
         pass
-    assert "Go" not in first.inbox and not first.accepting
+    assert "Go" not in first.inbox
+    assert not first.accepting
     world.settle()
-    assert first.accepting and second.accepting
-    assert world.did(actions.WritePidFile) and world.did(actions.Announce)
+    assert first.accepting
+    assert second.accepting
+    assert world.did(actions.WritePidFile)
+    assert world.did(actions.Announce)
 
 
 def test_the_first_generation_without_one_ready_worker_ends_the_master_with_3():
@@ -40,7 +43,8 @@ def test_the_first_generation_without_one_ready_worker_ends_the_master_with_3():
         for worker in list(world.workers.values()):
             world.die(worker)
         world.wait(1)
-    assert world.exit is not None and world.exit.code == 3
+    assert world.exit is not None
+    assert world.exit.code == 3
 
 
 def test_at_boot_one_of_two_workers_is_enough_and_reads_both_queues():
@@ -116,7 +120,8 @@ def test_a_reload_drains_the_old_generation_only_when_the_new_one_accepts():
     assert len(world.of(1)) == 2
     world.wait(0.2)
     world.settle()
-    assert world.of(1) == [] and world.accepting() == {2}
+    assert world.of(1) == []
+    assert world.accepting() == {2}
 
 
 def test_a_refused_file_changes_nothing_and_the_caller_gets_4_and_the_complaint():
@@ -124,8 +129,10 @@ def test_a_refused_file_changes_nothing_and_the_caller_gets_4_and_the_complaint(
     pids = {w.id for w in world.of(1)}
     world.command(1, "reload")
     world.checked(None, 'config.toml:3:1: unknown key "lisen"')
-    assert world.replies[1].code == 4 and "lisen" in world.replies[1].text
-    assert {w.id for w in world.of(1)} == pids and world.accepting() == {1}
+    assert world.replies[1].code == 4
+    assert "lisen" in world.replies[1].text
+    assert {w.id for w in world.of(1)} == pids
+    assert world.accepting() == {1}
 
 
 def test_a_taken_port_refuses_the_reload():
@@ -146,9 +153,11 @@ def test_one_death_before_ready_refuses_the_reload_with_the_workers_own_words():
     world.step(bad)
     world.say(bad, control.Fatal("ImportError: no module named teapot"))
     world.die(bad)
-    assert world.replies[1].code == 4 and "teapot" in world.replies[1].text
+    assert world.replies[1].code == 4
+    assert "teapot" in world.replies[1].text
     world.settle()
-    assert world.of(2) == [] and world.accepting() == {1}
+    assert world.of(2) == []
+    assert world.accepting() == {1}
 
 
 def test_a_worker_that_hangs_before_ready_refuses_the_reload_in_time():
@@ -216,7 +225,8 @@ def test_old_workers_that_died_on_probation_are_replaced_when_they_are_needed_ag
     for worker in world.of(2):
         world.die(worker)
     world.settle()
-    assert world.accepting() == {1} and len(world.of(1)) == 2
+    assert world.accepting() == {1}
+    assert len(world.of(1)) == 2
 
 
 def test_hups_before_accepting_become_one_more_reload_and_all_callers_get_its_verdict():
@@ -230,7 +240,8 @@ def test_hups_before_accepting_become_one_more_reload_and_all_callers_get_its_ve
     world.settle()
     world.wait(11)
     assert len(world.did(actions.Check)) == 2
-    assert len(world.replies) == 50 and all(r.code == 0 for r in world.replies.values())
+    assert len(world.replies) == 50
+    assert all(r.code == 0 for r in world.replies.values())
 
 
 def test_a_hup_on_probation_commits_and_starts_the_next_reload_at_once():
@@ -263,7 +274,8 @@ def test_too_many_draining_generations_lose_their_oldest_tunnels_not_their_reque
         if isinstance(a, actions.Tell) and isinstance(a.message, control.Drain)
     ]
     polite = [d for d in drains if d.tunnel_deadline_seconds == 5]
-    assert polite and all(d.deadline_seconds > 5 for d in polite)
+    assert polite
+    assert all(d.deadline_seconds > 5 for d in polite)
 
 
 def test_a_draining_worker_that_ignores_its_deadline_is_dumped_and_killed():
@@ -287,7 +299,8 @@ def test_term_drains_and_exits_0_and_a_second_one_hurries():
     drains = [a.message for a in world.done if isinstance(a, actions.Tell)]
     assert control.Drain("stop", 2.0, 2.0, 2.0) in drains
     world.settle()
-    assert world.exit is not None and world.exit.code == 0
+    assert world.exit is not None
+    assert world.exit.code == 0
 
 
 def test_int_cuts_after_two_seconds_and_a_second_one_kills():
@@ -316,10 +329,12 @@ def test_pause_drains_and_hup_starts_again():
     world = running()
     world.signal("WINCH")
     world.settle()
-    assert world.accepting() == set() and world.supervisor.phase is Phase.PAUSED
+    assert world.accepting() == set()
+    assert world.supervisor.phase is Phase.PAUSED
     world.command(1, "resume")
     world.settle()
-    assert world.accepting() == {1} and world.replies[1].code == 0
+    assert world.accepting() == {1}
+    assert world.replies[1].code == 0
 
 
 def test_a_worker_that_leaves_by_itself_is_replaced_at_once():
@@ -361,7 +376,8 @@ def test_an_upgrade_commits_drains_and_gives_ownership_away_at_the_end_of_probat
     world.feed(events.PeerSaid("OWNED"))
     world.settle()
     assert world.replies[1].code == 0
-    assert world.exit is not None and world.exit.code == 0
+    assert world.exit is not None
+    assert world.exit.code == 0
     assert ("Announce", "stopping") not in order
 
 
@@ -372,14 +388,16 @@ def test_a_successor_that_dies_on_probation_is_undone():
     world.feed(events.PeerGone("the new master died (killed by SIGKILL)", died=True))
     world.settle()
     assert world.accepting() == {1}
-    assert world.replies[1].code == 4 and "SIGKILL" in world.replies[1].text
+    assert world.replies[1].code == 4
+    assert "SIGKILL" in world.replies[1].text
 
 
 def test_a_successor_that_never_speaks_is_undone_in_ten_seconds():
     world = running()
     world.command(1, "upgrade")
     world.wait(10.1)
-    assert world.replies[1].code == 4 and world.accepting() == {1}
+    assert world.replies[1].code == 4
+    assert world.accepting() == {1}
     assert actions.DropPeer(kill=True) in world.done
 
 
@@ -388,7 +406,8 @@ def test_a_second_upgrade_is_refused_and_a_hup_waits_for_the_outcome():
     world.command(1, "upgrade")
     world.command(2, "upgrade")
     world.command(3, "reload")
-    assert world.replies[2].code == 4 and 3 not in world.replies
+    assert world.replies[2].code == 4
+    assert 3 not in world.replies
     world.feed(events.PeerGone("died", died=True))
     assert world.check is not None
     world.settle()
@@ -400,7 +419,8 @@ def test_a_hup_in_parent_probation_is_refused_with_the_reason():
     world = upgrading(running())
     world.feed(events.PeerSaid("ACCEPTING"))
     world.command(2, "reload")
-    assert world.replies[2].code == 4 and "probation" in world.replies[2].text
+    assert world.replies[2].code == 4
+    assert "probation" in world.replies[2].text
 
 
 def test_term_before_the_commit_ends_the_upgrade_and_the_service():
@@ -409,7 +429,8 @@ def test_term_before_the_commit_ends_the_upgrade_and_the_service():
     world.signal("TERM")
     world.settle()
     assert world.replies[1].code == 4
-    assert world.exit is not None and world.exit.code == 0
+    assert world.exit is not None
+    assert world.exit.code == 0
 
 
 def test_term_in_parent_probation_stops_both_masters():
@@ -432,10 +453,12 @@ def told(world: World) -> list[str]:
 
 def test_the_new_master_says_ready_waits_for_commit_and_owns_when_told():
     world = taking_over()
-    assert told(world)[-1] == "READY" and world.accepting() == set()
+    assert told(world)[-1] == "READY"
+    assert world.accepting() == set()
     world.feed(events.PeerSaid("COMMIT"))
     world.settle()
-    assert told(world)[-1] == "ACCEPTING" and world.accepting() == {1}
+    assert told(world)[-1] == "ACCEPTING"
+    assert world.accepting() == {1}
     assert actions.WritePidFile() not in world.done
     world.feed(events.PeerSaid("OWNER"))
     assert told(world)[-1] == "OWNED"
@@ -463,9 +486,11 @@ def test_the_new_master_backs_out_with_4_when_a_worker_fails_or_it_is_told_to_st
     world.die(world.of(1)[0])
     world.settle()
     assert told(world)[-1] == "ABORT"
-    assert world.exit is not None and world.exit.code == 4
+    assert world.exit is not None
+    assert world.exit.code == 4
     world = taking_over()
     world.signal("TERM")
     world.settle()
     assert told(world)[-1] == "ABORT"
-    assert world.exit is not None and world.exit.code == 4
+    assert world.exit is not None
+    assert world.exit.code == 4
