@@ -1,5 +1,6 @@
 # The two functions behind which all bytes move: one read of many sockets, one write to many.
-from worker.plane.connection cimport Host
+from worker.plane.connection cimport Connection, Host
+from worker.plane.syscalls cimport iovec, msghdr
 
 cdef enum:
     BATCH = 256                    # connections read in one turn
@@ -19,3 +20,9 @@ cdef class Batch:
     cdef int receive(self) except -1       # for connections[0:count]: fills offset and size
     cdef int send(self) except -1          # for connections[0:count]: shows their output to the kernel once; offset: how much was
                                            # shown, size: how much was taken
+    cdef int receive_one(self, int i) except -1
+    cdef int send_one(self, int i) except -1
+
+# Describe the connection's output to the kernel; returns how many of the (at most 8) vectors are used.
+cdef int fill_vectors(Host host, Connection connection, iovec* vectors) except -1
+cdef int describe_message(msghdr* message, iovec* vectors, int count) noexcept

@@ -7,7 +7,7 @@ nothing read is touched again before the turn's output is with the kernel.
 import array
 
 import cython
-from cython.cimports.worker.plane.connection import Connection, Host
+from cython.cimports.worker.plane.connection import Connection
 from cython.cimports.worker.plane.syscalls import (
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
@@ -53,57 +53,65 @@ class Batch:
 
     def receive(self):
         i: cython.int
-        got: cython.Py_ssize_t
-        connection: Connection
         self.prepare()
         for i in range(self.count):
-            connection = self.connections[i]
-            got = recv(
-                connection.fd, self.host.arena.base + self.offset[i], self.size[i], MSG_DONTWAIT
-            )
-            self.size[i] = got if got >= 0 else -errno
+            self.receive_one(i)
+        return 0
+
+    def receive_one(self, i):
+        """Read the i-th connection into its slot."""
+        connection: Connection = self.connections[i]
+        got: cython.Py_ssize_t = recv(
+            connection.fd, self.host.arena.base + self.offset[i], self.size[i], MSG_DONTWAIT
+        )
+        self.size[i] = got if got >= 0 else -errno
         return 0
 
     def send(self):
         i: cython.int
+        for i in range(self.count):
+            self.send_one(i)
+        return 0
+
+    def send_one(self, i):
+        """Show the i-th connection's output to the kernel."""
         j: cython.int
         k: cython.int
         sent: cython.Py_ssize_t
         vectors: iovec[8]
         message: msghdr
-        connection: Connection
-        for i in range(self.count):
-            connection = self.connections[i]
-            self.size[i] = 0
-            self.offset[i] = 0
-            k = fill_vectors(self.host, connection, vectors)
-            if k == 0:
-                continue
-            for j in range(k):
-                self.offset[i] += vectors[j].iov_len
-            if k == 1:
-                sent = send(
-                    connection.fd,
-                    vectors[0].iov_base,
-                    vectors[0].iov_len,
-                    MSG_NOSIGNAL | MSG_DONTWAIT,
-                )
-            else:
-                message.msg_name = cython.NULL
-                message.msg_namelen = 0
-                message.msg_control = cython.NULL
-                message.msg_controllen = 0
-                message.msg_flags = 0
-                message.msg_iov = vectors
-                message.msg_iovlen = k
-                sent = sendmsg(connection.fd, cython.address(message), MSG_NOSIGNAL | MSG_DONTWAIT)
-            self.size[i] = sent if sent >= 0 else -errno
+        connection: Connection = self.connections[i]
+        self.size[i] = 0
+        self.offset[i] = 0
+        k = fill_vectors(self.host, connection, vectors)
+        if k == 0:
+            return 0
+        for j in range(k):
+            self.offset[i] += vectors[j].iov_len
+        if k == 1:
+            sent = send(
+                connection.fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT
+            )
+        else:
+            describe_message(cython.address(message), vectors, k)
+            sent = sendmsg(connection.fd, cython.address(message), MSG_NOSIGNAL | MSG_DONTWAIT)
+        self.size[i] = sent if sent >= 0 else -errno
         return 0
 
 
-@cython.cfunc
-@cython.exceptval(-1)
-def fill_vectors(host: Host, connection: Connection, vectors: cython.pointer(iovec)) -> cython.int:
+def describe_message(message, vectors, count):
+    """A message of these vectors and nothing else."""
+    message.msg_name = cython.NULL
+    message.msg_namelen = 0
+    message.msg_control = cython.NULL
+    message.msg_controllen = 0
+    message.msg_flags = 0
+    message.msg_iov = vectors
+    message.msg_iovlen = count
+    return 0
+
+
+def fill_vectors(host, connection, vectors):
     """Describe the connection's output to the kernel; returns how many of the (at most 8) vectors are used."""
     k: cython.int = 0
     i: cython.int

@@ -4,6 +4,7 @@ import os
 
 import cython
 from cython.cimports.worker.plane.access_log import AccessLog
+from cython.cimports.worker.plane.batch_uring import UringBatch
 from cython.cimports.worker.plane.buffer import Arena
 from cython.cimports.worker.plane.connection import Connection
 from cython.cimports.worker.plane.exchange import (
@@ -129,6 +130,14 @@ class Plane(Services):
     def use_hooks(self, hooks) -> None:
         """The bound phases of the user's application, or None."""
         self.hooks = hooks
+
+    def use_io_uring(self) -> bool:
+        """Call in the thread that runs the plane; False: it is refused, and plain calls do."""
+        try:
+            self.reactor.use_batch(UringBatch(self.reactor))
+        except OSError:
+            return False
+        return True
 
     def add_listener(self, fd: cython.int, number: cython.int, name: str) -> None:
         """Accept on this descriptor; it stays the caller's to close after remove_listener."""

@@ -77,7 +77,7 @@ cdef extern from "<fcntl.h>" nogil:
 cdef extern from "<errno.h>" nogil:
     int errno
     enum: EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED, EPIPE, ECONNRESET, EPROTO, EPERM
-    enum: ECONNREFUSED, ETIMEDOUT
+    enum: ECONNREFUSED, ETIMEDOUT, ECANCELED, EINVAL
 
 cdef extern from "<time.h>" nogil:
     ctypedef long time_t
