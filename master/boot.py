@@ -203,7 +203,7 @@ def _loop(estate: Estate, inheritance: Inheritance | None, plan: Plan) -> Loop:
     )
     loop = Loop(estate, supervisor)
     if inheritance is not None:
-        loop.watch_peer(Peer(inheritance.channel, 0, loop.post))
+        loop.watch_peer(Peer(inheritance.channel, 0, loop.post, elder=True))
         return loop
     try:
         loop.open_control()

@@ -114,10 +114,11 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class PeerSaid:
-    """The other master of an upgrade sent a message."""
+    """The other master of an upgrade sent a message; `elder`: the one that we take over from."""
 
     name: str
     body: Mapping[str, object] = field(default_factory=dict)
+    elder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class PeerGone:
 
     why: str
     died: bool = False
+    elder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Loop:
         self.supervisor = supervisor
         self.exit_code: int | None = None
         self.peer: Peer | None = None
+        self.elder: Peer | None = None
         self.checker: Checker | None = None
         self._poll = select.poll()
         self._watchers: dict[int, Callable[[], None]] = {}
@@ -283,7 +284,10 @@ class Loop:
 
     def watch_peer(self, peer: Peer) -> None:
         """Its messages, and the death of one that we started."""
-        self.peer = peer
+        if peer.elder:
+            self.elder = peer
+        else:
+            self.peer = peer
         self.watch(peer.channel.fileno(), lambda: self._peer_said(peer))
         if peer.successor is not None:
             self.watch(peer.successor.pidfd, lambda: self._peer_died(peer))
@@ -291,6 +295,9 @@ class Loop:
     def _peer_said(self, peer: Peer) -> None:
         if not peer.readable():
             self.unwatch(peer.channel.fileno())
+            if peer is self.elder:
+                peer.channel.close()
+                self.elder = None
 
     def _peer_died(self, peer: Peer) -> None:
         assert peer.successor is not None
@@ -302,7 +309,7 @@ class Loop:
 
     def drop_peer(self, *, kill: bool, only: Peer | None = None) -> None:
         """Close the channel; a successor that is to be killed is reaped when it is dead."""
-        peer = only or self.peer
+        peer = only or self.other_master()
         if peer is None:
             return
         self.unwatch(peer.channel.fileno())
@@ -312,6 +319,12 @@ class Loop:
         peer.channel.close()
         if self.peer is peer:
             self.peer = None
+        if self.elder is peer:
+            self.elder = None
+
+    def other_master(self) -> Peer | None:
+        """Our successor if there is one, else the one that we take over from."""
+        return self.peer or self.elder
 
 
 def _alive(pid: int) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
+from typing import Final
 
 from master import handoff
 from master.children import describe_exit_of
@@ -14,13 +16,25 @@ from master.events import PeerAsked, PeerGone, PeerSaid
 from master.handoff import Giver, HandOffError
 from master.successor import Successor
 
+# A dying process closes its channel a moment before its death can be seen.
+DYING_SECONDS: Final = 0.2
+
 Happening = PeerSaid | PeerGone | PeerAsked
 
 
 class Peer:
     """Reads the other master's messages as events and keeps the order of the hand-over."""
 
-    def __init__(self, channel: socket.socket, pid: int, post: Callable[[Happening], None]) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        pid: int,
+        post: Callable[[Happening], None],
+        *,
+        elder: bool = False,
+    ) -> None:
+        """`elder`: it is the old master, and we are the new one."""
+        self.elder = elder
         self.channel = channel
         self.pid = pid
         self.post = post
@@ -39,7 +53,7 @@ class Peer:
         try:
             giver.begin(self.channel)
         except OSError as error:
-            self.post(PeerGone(f"the hand-over failed: {error}"))
+            self.post(PeerGone(f"the hand-over failed: {error}", elder=self.elder))
 
     def readable(self) -> bool:
         """Take what has come; False when the channel is done."""
@@ -48,10 +62,13 @@ class Peer:
         except BlockingIOError:
             return True
         except (HandOffError, OSError) as error:
-            self.post(PeerGone(str(error)))
+            self.post(PeerGone(str(error), elder=self.elder))
             return False
         if received is None:
-            self.post(PeerGone(self._last_words("the other master closed the channel")))
+            if self.successor and select.select([self.successor.pidfd], [], [], DYING_SECONDS)[0]:
+                return False  # how it died is said next, by its pidfd
+            why = self._last_words("the other master closed the channel")
+            self.post(PeerGone(why, elder=self.elder))
             return False
         kind, body, fds = received
         for fd in fds:
@@ -73,10 +90,10 @@ class Peer:
                     self.giver = None
                     self.post(PeerSaid("RECEIVED"))
             except OSError as error:
-                self.post(PeerGone(f"the hand-over failed: {error}"))
+                self.post(PeerGone(f"the hand-over failed: {error}", elder=self.elder))
                 return False
         elif kind in handoff.KNOWN:
-            self.post(PeerSaid(kind, body))
+            self.post(PeerSaid(kind, body, self.elder))
         else:
             self.say("UNKNOWN", {"name": kind})
         return True

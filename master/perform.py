@@ -249,8 +249,9 @@ class Performer:
             )
 
     def _TellPeer(self, action: actions.TellPeer) -> None:  # noqa: N802
-        if self.loop.peer is not None:
-            self.loop.peer.say(action.name, action.body)
+        other = self.loop.other_master()
+        if other is not None:
+            other.say(action.name, action.body)
 
     def _DropPeer(self, action: actions.DropPeer) -> None:  # noqa: N802
         self.loop.drop_peer(kill=action.kill)

@@ -241,17 +241,22 @@ class Supervisor:
                 crew.exited(worker, how, now)
 
     def _about_peer(self, event: PeerSaid | PeerGone, now: float) -> None:
-        if self.takeover and isinstance(event, PeerSaid):
-            if event.name == "STOP":
-                self.stop(Haste.GRACEFUL, now)
-            else:
-                self.takeover.heard(event, now)
-        elif self.takeover and isinstance(event, PeerGone):
-            self.takeover.gone(event.why, now)
+        if event.elder:
+            self._about_elder(event, now)
         elif self.upgrade and isinstance(event, PeerSaid):
             self.upgrade.heard(event, now)
         elif self.upgrade and isinstance(event, PeerGone):
             self.upgrade.gone(event, now)
+
+    def _about_elder(self, event: PeerSaid | PeerGone, now: float) -> None:
+        if self.takeover is None:
+            return  # it drains and says BYE: no longer our concern
+        if isinstance(event, PeerGone):
+            self.takeover.gone(event.why, now)
+        elif event.name == "STOP":
+            self.stop(Haste.GRACEFUL, now)
+        else:
+            self.takeover.heard(event, now)
 
     # What follows.
 

@@ -24,6 +24,7 @@ HELLO_SECONDS: Final = 10.0
 HANDING_SECONDS: Final = 10.0
 ACCEPTING_SECONDS: Final = 5.0
 OWNED_SECONDS: Final = 5.0
+MARGIN_SECONDS: Final = 10.0  # the new master's own patience ends first, and it says why
 LONGEST_WAIT_FACTOR: Final = 5  # how far PROGRESS may extend upgrade_timeout
 
 
@@ -88,11 +89,11 @@ class Upgrade:
                 self.out.put(actions.HandOver(self.crew.number))
             case (Stage.HANDING, "RECEIVED"):
                 self.stage = Stage.WAIT_READY
-                wait = self.crew.plan.upgrade_seconds
+                wait = self.crew.plan.upgrade_seconds + MARGIN_SECONDS
                 self.deadline = now + wait
                 self.hard_deadline = now + LONGEST_WAIT_FACTOR * wait
             case (Stage.WAIT_READY, "PROGRESS"):
-                wait = self.crew.plan.upgrade_seconds
+                wait = self.crew.plan.upgrade_seconds + MARGIN_SECONDS
                 self.deadline = min(self.hard_deadline, now + wait)
             case (Stage.WAIT_READY, "READY"):
                 self.stage, self.deadline = Stage.COMMITTED, now + ACCEPTING_SECONDS

@@ -455,12 +455,12 @@ def test_the_new_master_says_ready_waits_for_commit_and_owns_when_told():
     world = taking_over()
     assert told(world)[-1] == "READY"
     assert world.accepting() == set()
-    world.feed(events.PeerSaid("COMMIT"))
+    world.feed(events.PeerSaid("COMMIT", elder=True))
     world.settle()
     assert told(world)[-1] == "ACCEPTING"
     assert world.accepting() == {1}
     assert actions.WritePidFile() not in world.done
-    world.feed(events.PeerSaid("OWNER"))
+    world.feed(events.PeerSaid("OWNER", elder=True))
     assert told(world)[-1] == "OWNED"
     assert actions.WritePidFile() in world.done
     assert world.supervisor.phase is Phase.RUNNING
@@ -472,9 +472,9 @@ def test_the_new_master_completes_alone_when_the_old_one_dies_after_the_hand_ove
         if moment != "before ready":
             world.settle()
         if moment == "on probation":
-            world.feed(events.PeerSaid("COMMIT"))
+            world.feed(events.PeerSaid("COMMIT", elder=True))
             world.settle()
-        world.feed(events.PeerGone("closed"))
+        world.feed(events.PeerGone("closed", elder=True))
         world.settle()
         assert world.accepting() == {1}, moment
         assert world.supervisor.phase is Phase.RUNNING, moment
