@@ -90,8 +90,11 @@ class Region:
 
     def live_slabs(self) -> list[Slab]:
         """Every slab that a process owns now."""
-        table = range(layout.FIRST_SLAB, layout.SLABS)
-        return [slab for slab in map(self.slab, table) if slab.live]
+        first = self.slab(layout.FIRST_SLAB).entry_at + layout.S_STATE
+        step = layout.SLAB_ENTRY_BYTES // WORD
+        states = self.words[first : layout.PEERS_AT // WORD : step].tolist()
+        live = (index for index, state in enumerate(states, layout.FIRST_SLAB) if state)
+        return [self.slab(index) for index in live]
 
     def directory(self, generation: int) -> Directory:
         """What the scout of this generation publishes."""
@@ -129,9 +132,10 @@ class Region:
                 return
             self._take_back_in_flight(slab)
             fold = self.words[layout.H_FOLD]
-            spare = self._accumulate(slab, fold & 0xFF)
+            spare, writer = self._accumulate(slab, fold & 0xFF)
             version = (fold >> 32) + 1
             self.words[layout.H_FOLD] = version << 32 | index << 8 | spare
+            self._accumulated[spare] = writer
             self._settle()
 
     def retire_dead(self, alive: Callable[[int], bool]) -> list[int]:
@@ -191,17 +195,16 @@ class Region:
         ).cast("q")
         self._map.madvise(mmap.MADV_REMOVE, slab.first_word * WORD, layout.SLAB_BYTES)
 
-    def _accumulate(self, slab: Slab, active: int) -> int:
-        """Build the accumulator not in force as the one in force plus this slab; returns its index."""
+    def _accumulate(self, slab: Slab, active: int) -> tuple[int, SeriesWriter]:
+        """Build the accumulator not in force as the one in force plus this slab; returns its index and writer."""
         spare = ACCUMULATORS[0] if active == ACCUMULATORS[1] else ACCUMULATORS[1]
         source, target = self.slab(active), self.slab(spare)
         used = source.used_words
         start = source.first_word
         self.words[target.first_word : target.first_word + used] = self.words[start : start + used]
         target.used_words = used
-        writer = self._accumulated.get(spare)
-        if writer is None:
-            writer = self._accumulated[spare] = self.series_writer(spare)
+        # Out of the cache until the fold is committed: what an interrupted one appended is no part of it.
+        writer = self._accumulated.pop(spare, None) or self.series_writer(spare)
         writer.refresh()
         end = slab.first_word + slab.used_words
         for series in walk(self.octets, self.words, slab.first_word, end):
@@ -209,7 +212,7 @@ class Region:
                 at = writer.cell(series.key, series.kind)
                 for offset in range(VALUES[series.kind]):
                     self.words[at + offset] += self.words[series.at + offset]
-        return spare
+        return spare, writer
 
     def _take_back_in_flight(self, slab: Slab) -> None:
         """A dead worker's requests are over: note them as left behind, for nobody will count them down."""

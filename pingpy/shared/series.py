@@ -104,6 +104,8 @@ class SeriesWriter:
         at = self._first + used
         padded = key.ljust(key_words * WORD, b"\0")
         self._words[at + 1 : at + 1 + key_words] = memoryview(padded).cast("q")
+        for word in range(at + 1 + key_words, at + size):
+            self._words[word] = 0  # an interrupted fold may have left something here
         self._words[at] = size << 40 | len(key) << 8 | kind
         # Published last: a reader never looks beyond this mark.
         self._words[self._used_word] = used + size

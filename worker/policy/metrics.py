@@ -48,10 +48,10 @@ class Metrics:
         """The whole text; families in the order of names.FAMILIES, series in that of their first appearance."""
         samples: Samples = {family.name: [] for family in FAMILIES}
         self._counted(samples)
-        for slab in self._region.live_slabs():
-            if slab.role == "worker":
-                self._worker(samples, slab)
-        self._workers_together(samples)
+        workers = [slab for slab in self._region.live_slabs() if slab.role == "worker"]
+        for slab in workers:
+            self._worker(samples, slab)
+        self._together(samples, workers)
         self._peers(samples)
         samples["pingpy_build_info"].append(self._build_info)
         began = self._region.created_wall_us / 1e6
@@ -91,9 +91,8 @@ class Metrics:
         ):
             samples[name].append(f"{_key(name, labels)} {value}")
 
-    def _workers_together(self, samples: Samples) -> None:
+    def _together(self, samples: Samples, workers: list[Slab]) -> None:
         """Connections and workers, now."""
-        workers = [slab for slab in self._region.live_slabs() if slab.role == "worker"]
         draining = [slab for slab in workers if slab.draining]
         connections = sum(slab.connections for slab in workers)
         active = sum(slab.active for slab in workers)

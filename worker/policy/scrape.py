@@ -86,9 +86,10 @@ class Scrape:
         known = self._known.get(slab.index)
         if known is None or known.serial != serial:
             known = self._known[slab.index] = _Known(serial)
-        end = slab.first_word + slab.used_words
+        base = slab.first_word
+        end = base + slab.used_words
         octets, words = self._region.octets, self._region.words
-        for series in walk(octets, words, slab.first_word + known.used, end):
+        for series in walk(octets, words, base + known.used, end):
             at = self._place(series.key, series.kind)
             width = VALUES[series.kind]
             if series.kind == LATEST:
@@ -96,7 +97,7 @@ class Scrape:
             else:
                 known.places.extend(range(series.at, series.at + width))
                 known.sums.extend(range(at, at + width))
-            known.used = series.at + width - slab.first_word
+            known.used = series.at + width - base
         return known
 
     def _place(self, key: bytes, kind: int) -> int:
