@@ -10,6 +10,8 @@ CRC_TABLE = cython.declare(
     array.array("I", [zlib.crc32(bytes([i]), 0xFFFFFFFF) ^ 0xFFFFFFFF for i in range(256)]),
 )
 
+ONES = cython.declare(cython.uint, 0xFFFFFFFF)
+
 
 def name_hash(name: bytes):
     """FNV-1a, 32 bits, of a field's name in lower case: what the head scanner puts into Field.name_hash."""
@@ -22,11 +24,11 @@ def name_hash(name: bytes):
 
 def crc32_view(view, at, size):
     """CRC-32 as zlib computes it."""
-    value: cython.uint = 0xFFFFFFFF
+    value: cython.uint = ONES
     place: cython.longlong
     for place in range(at, at + size):
         value = CRC_TABLE[(value ^ view[place]) & 0xFF] ^ (value >> 8)
-    return value ^ 0xFFFFFFFF
+    return value ^ ONES
 
 
 def address_hash(text):

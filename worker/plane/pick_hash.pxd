@@ -8,6 +8,7 @@ cdef class AddressHash(Pool):
 cdef class ConsistentHash(Pool):
     cdef unsigned int[::1] points         # sorted
     cdef int[::1] owners                  # position of the peer each point belongs to
+    cdef int[::1] slots                   # by the upper bits of a key: the first point not below them
     cdef int point_count
     cdef object build
     cdef list built_for                   # weights the ring was built from

@@ -6,6 +6,10 @@ import cython
 from cython.cimports.worker.plane.pick import Peer, Pool
 
 TRIES = cython.declare(cython.int, 20)
+FACTOR = cython.declare(cython.uint, 0x2C1B3C6D)
+STEP = cython.declare(cython.uint, 0x9E3779B9)
+SLOT_SHIFT = cython.declare(cython.int, 20)
+SLOTS = 1 << 12
 
 
 @cython.cclass
@@ -52,7 +56,10 @@ class AddressHash(Pool):
                     low = middle + 1
             if self.allowed(low, tried, now_ms):
                 return low
-            key = (key ^ (key >> 15)) * 0x2C1B3C6D + 0x9E3779B9
+            key = (key + STEP) * FACTOR
+            key ^= key >> 16
+            key *= FACTOR
+            key ^= key >> 15
         return Pool.choose(self, key, tried, now_ms)
 
 
@@ -88,12 +95,19 @@ class ConsistentHash(Pool):
         self.point_count = len(points)
         self.points = points if points else array.array("I", [0])
         self.owners = owners if owners else array.array("i", [0])
+        # Where the search begins, by a key's upper bits: a large ring would cost a cache miss for each halving.
+        first, slots = 0, array.array("i")
+        for slot in range(SLOTS + 1):
+            while first < len(points) and points[first] >> 20 < slot:
+                first += 1
+            slots.append(first)
+        self.slots = slots
         return 0
 
     def choose(self, key, tried, now_ms):
         """The first point at or after the hash, and on around the ring."""
-        low: cython.int = 0
-        high: cython.int = self.point_count
+        low: cython.int = self.slots[key >> SLOT_SHIFT]
+        high: cython.int = self.slots[(key >> SLOT_SHIFT) + 1]
         middle: cython.int
         _step: cython.int
         while low < high:

@@ -12,7 +12,7 @@ import cython
 from cython.cimports.worker.plane.pick import Pool
 
 MANY_TURNS = cython.declare(cython.longlong, 1 << 44)  # times a 16-bit weight still fits 63 bits
-EXACT = cython.declare(cython.int, 64)  # peers that least connections compares one by one
+EXACT = cython.declare(cython.int, 32)  # peers that least connections compares one by one
 SAMPLE = cython.declare(cython.int, 32)  # of more peers, so many: the cost must not grow with them
 
 
@@ -133,7 +133,7 @@ class RoundRobin(Pool):
 class LeastConnections(Pool):
     """Fewest requests in flight per weight, counted over all workers of the host; among equals by turns.
 
-    With more than 64 peers, the best of 32 drawn at random: the cost stays flat, and the best of so many is as good.
+    With more than 32 peers, the best of 32 drawn at random: the cost stays flat, and the best of so many is as good.
     """
 
     def __init__(self, name, cells, *, worker: cython.int = 0, workers: cython.int = 1, **options):

@@ -16,7 +16,7 @@ class HeaderEdits:
 
     def __init__(self, drops, lines: bytes):
         """`drops`: names of fields that are not copied, bytes; `lines`: complete field lines."""
-        pairs = sorted((name_hash(name), name.lower()) for name in set(drops))
+        pairs = sorted((name_hash(name), name) for name in {name.lower() for name in drops})
         self.drop_hashes = array.array("I", [pair[0] for pair in pairs])
         self.drop_names = [pair[1] for pair in pairs]
         self.lines = lines
