@@ -42,12 +42,17 @@ class LogFiles:
     def _exchange(self, name: str, fd: int) -> None:
         if name == ACCESS:
             self._use_access_log(fd)
-            return
-        old = fd
-        if name == ERROR:
-            old = reopen(fd)
-            # Its dump of a wedged worker must not go to a number that something else has by then.
-            faulthandler.enable(file=fd, all_threads=True)
-        # The standard streams stay: a library may still write to them.
-        if old > 2:
-            close_quietly(old)
+        elif name == ERROR:
+            use_error_log(fd)
+        else:
+            close_quietly(fd)
+
+
+def use_error_log(fd: int) -> None:
+    """Log to this descriptor from now on, and close the one before."""
+    old = reopen(fd)
+    # Its dump of a wedged process must not go to a number that something else has by then.
+    faulthandler.enable(file=fd, all_threads=True)
+    # The standard streams stay: a library may still write to them, and their numbers must not be given away.
+    if old > 2:
+        close_quietly(old)

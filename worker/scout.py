@@ -22,10 +22,11 @@ from pingpy.config.load import load
 from pingpy.config.resolve import resolve
 from pingpy.config.resolved import Resolved, ResolvedPeer
 from pingpy.control import WorkerContext
-from pingpy.log import logger, reopen
+from pingpy.log import logger
 from pingpy.shared import Region
 from pingpy.shared.layout import PROBE_DOWN, PROBE_UNKNOWN, PROBE_UP
 from worker.channel import LoopChannel, close_quietly
+from worker.logs import ERROR, use_error_log
 from worker.plane.peer_cells import PeerCells
 from worker.policy.health import Action, Mark, ProbeBook, Target
 from worker.policy.health_cells import HealthCells, member
@@ -248,7 +249,10 @@ class ScoutProcess:
 
 def _take_logs(names: tuple[str, ...], fds: list[int]) -> None:
     for name, fd in zip(names, fds, strict=True):
-        close_quietly(reopen(fd) if name == "error" else fd)
+        if name == ERROR:
+            use_error_log(fd)
+        else:
+            close_quietly(fd)
 
 
 def main(context: WorkerContext) -> int:

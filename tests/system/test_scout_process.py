@@ -86,6 +86,10 @@ def test_it_ends_with_its_master_and_by_a_signal(scout, ending):
 def test_the_masters_signals_mean_nothing_to_it(scout):
     assert isinstance(scout.hear(), control.Hello)
     assert isinstance(scout.hear(), control.Ready)
+    for kind in (control.Logs, control.Reopen):
+        log = os.dup(2)
+        scout.channel.send(kind(("error",)), [log])
+        os.close(log)
     for name in ("SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU"):
         os.kill(scout.pid, getattr(signal, name))
     scout.channel.send(control.Go())
