@@ -13,6 +13,7 @@ from pingpy import __version__
 from pingpy.app import ProxyApp, WorkerInfo
 from pingpy.config.plan import Plan
 from pingpy.config.resolve import resolve
+from pingpy.config.resolved import Resolved
 from pingpy.config.schema import Config
 from pingpy.control import WorkerContext
 from pingpy.loading import load_class
@@ -28,8 +29,16 @@ from worker.plane.access_log import AccessLog
 from worker.plane.cells import Cells
 from worker.plane.pick import Peer
 from worker.plane.plane import Plane
+from worker.policy.metrics import Metrics
 from worker.policy.resolver import DirectoryWatch, needed_names
-from worker.policy.responders import HEALTH_PATH, READY_PATH, healthz, readyz
+from worker.policy.responders import (
+    HEALTH_PATH,
+    READY_PATH,
+    allowed,
+    healthz,
+    only_loopback,
+    readyz,
+)
 from worker.policy.tables import BuiltIn, compile_tables
 from worker.settings import packed_networks, plane_settings
 from worker.user_code import UserCode
@@ -60,10 +69,7 @@ class Serving:
             cells,
             worker=context.slot,
             workers=context.worker_count,
-            built_in=[
-                BuiltIn(HEALTH_PATH, "healthz", healthz),
-                BuiltIn(READY_PATH, "readyz", readyz(lambda: life.serves)),
-            ],
+            built_in=_pages(resolved, life, Metrics(region, cells)),
             hooks=hooks,
             load_balancer=lambda name: _balancer(name, context.source.folder),
         )
@@ -110,6 +116,22 @@ class Serving:
             self._lag_thread.stop()
         if self._report is not None:
             self._report.close()
+
+
+def _pages(resolved: Resolved, life: Lifecycle, metrics: Metrics) -> list[BuiltIn]:
+    """Pages of our own, before every rule."""
+    pages = [
+        BuiltIn(HEALTH_PATH, "healthz", healthz),
+        BuiltIn(READY_PATH, "readyz", readyz(lambda: life.serves)),
+    ]
+    if resolved.metrics is not None:
+        path, allow = resolved.metrics.path, resolved.metrics.allow
+        if only_loopback(allow):
+            pages.append(BuiltIn(path, "metrics", metrics.respond))
+        else:
+            responder = allowed(allow, metrics.respond)
+            pages.append(BuiltIn(path, "metrics", responder, loopback_only=False))
+    return pages
 
 
 def _balancer(name: str, folder: Path) -> Any:
