@@ -116,7 +116,7 @@ class Rig:
         )
         path = self.directory / "nginx.conf"
         path.write_text(
-            f"daemon off; worker_processes 1; pid {self.directory}/nginx.pid;\n"
+            f"user root; daemon off; worker_processes 1; pid {self.directory}/nginx.pid;\n"
             f"error_log {self.directory}/nginx.log;\nevents {{ worker_connections 4096; }}\n"
             f"http {{\n{temporary}\nlog_format rig '$msec $request_method $request_uri';\n"
             f"keepalive_requests 1000000;\n{servers}\n}}\n"

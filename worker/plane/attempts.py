@@ -56,7 +56,9 @@ def choose_peer(x):
     if peer is None:
         if k:
             return x.refuse(502, x.record.ending, "no other peer is left to try")
-        return x.refuse(503, END_NO_PEER, no_peer_cause(x))
+        # A name without an address is the origin's trouble, as a refused connection is; no peer left is ours.
+        unknown = x.route.pool is not None and x.route.pool.pending
+        return x.refuse(502 if unknown else 503, END_NO_PEER, no_peer_cause(x))
     x.peer = peer
     x.state = X_DIALING
     x.attempt_us = x.services.host.now_us
