@@ -9,7 +9,6 @@ import base64
 import time
 
 import cython
-from cython.cimports.worker.plane.cells import Cells
 from cython.cimports.worker.plane.h1_parse import F_AUTHORIZATION
 from cython.cimports.worker.plane.hashing import lower
 from cython.cimports.worker.plane.log_buffer import LineBuffer
@@ -66,7 +65,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 class AccessLog(LineBuffer):
     """One format, compiled."""
 
-    def __init__(self, form, fd: cython.int, cells: Cells, constants=None):
+    def __init__(self, form, fd: cython.int, cells=None, constants=None):
         """`form`: a pingpy.log_format.LogFormat; fd -1: off; `constants`: values of CONSTANTS, bytes."""
         LineBuffer.__init__(self, fd, cells, form.escape == "json")
         self.endings = list(ENDINGS)

@@ -16,7 +16,7 @@ class AccessLog:
         self,
         form: LogFormat,
         fd: int,
-        cells: Cells | None,
+        cells: Cells | None = None,
         constants: Mapping[str, bytes] | None = None,
     ) -> None:
         """Owns the descriptor; -1: off. `constants`: values of CONSTANTS."""
