@@ -84,6 +84,8 @@ class Serving:
             settings=plane_settings(config),
             trusted=packed_networks(config.network.trusted_proxies),
         )
+        if config.network.io_uring:
+            self.plane.use_io_uring()
         self.plane.use_routes(self.tables.table)
         self.plane.use_log(self.log)
         # The plane looks at a rule's hooks only when there are hooks at all.

@@ -30,6 +30,7 @@ from cython.cimports.worker.plane.record import (
 )
 from cython.cimports.worker.plane.request_id import take_request_id
 from cython.cimports.worker.plane.route import REPLY_NONE, REPLY_PYTHON
+from cython.cimports.worker.plane.tally import tally
 from cython.cimports.worker.plane.target import is_normal_path, normalise_path
 
 RETRY_CREDIT_MOST = cython.declare(cython.double, 100.0)  # a burst of so many retries, not more
@@ -293,9 +294,7 @@ class Exchange:
     def request_trailers(self, offset, size):
         """The end of a chunked body that has trailers."""
         self.request_done = True
-        if self.up is None:
-            return 0
-        return self.up.send_trailers(self, offset, size)
+        return 0 if self.up is None else self.up.send_trailers(self, offset, size)
 
     # ---- ends
 
@@ -362,6 +361,7 @@ class Exchange:
         if self.hooked:
             services.run_phase(self, PH_LOGGING)
         services.cells.count_request(record)
+        tally(services.cells, record)
         if services.log is not None:
             services.log.write_line(
                 services.arena,
