@@ -272,9 +272,8 @@ class Crew:
 
     def _heard(self, worker: Worker, message: control.Message, now: float) -> None:
         match message:
-            case control.Hello(pid=pid):
+            case control.Hello():
                 worker.move(Cue.HELLO)
-                worker.pid = pid
                 slots = home_slots(worker.slot, self.worker_count, self.listener_slots)
                 worker.holds = set() if worker.slot == SCOUT_SLOT else set(slots)
                 worker.deadline = now + self.plan.upgrade_seconds

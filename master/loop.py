@@ -44,6 +44,7 @@ class Loop:
         self._watchers: dict[int, Callable[[], None]] = {}
         self._events: deque[Event] = deque()
         self._performer = Performer(self)
+        self._stored = set(estate.listeners.groups)  # what an earlier master may have left there
         self._next_beat = self._next_sweep = self._next_ping = 0.0
 
     def run(self, first: Event) -> int:
@@ -145,11 +146,14 @@ class Loop:
                     notifier.status(status)
 
     def _store(self) -> None:
-        if self.estate.notifier.active:
-            groups = self.estate.listeners.groups.values()
-            self.estate.notifier.unstore()
-            own = [fd for group in groups if group.origin != "systemd" for fd in group.fds]
-            self.estate.notifier.store(own)
+        if not self.estate.notifier.active:
+            return
+        groups = {g.id: g for g in self.estate.listeners.groups.values() if g.origin != "systemd"}
+        for id_ in self._stored - groups.keys():
+            self.estate.notifier.unstore(id_)
+        for group in groups.values():
+            self.estate.notifier.store(group.id, group.fds)
+        self._stored = set(groups)
 
     # Signals and children.
 

@@ -7,7 +7,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from master.crew import Crew, Mode
-from master.status_line import status_line
 from pingpy import __version__
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def describe(supervisor: Supervisor, estate: Estate, verb: str, now: float) -> d
     active = supervisor.active
     return {
         **head,
-        "text": status_line(supervisor.phase.value, active, supervisor.crews.values()),
+        "text": supervisor.status(),
         "version": __version__,
         "phase": supervisor.phase.value,
         "uptime_seconds": round(now - estate.started_at, 1),

@@ -45,7 +45,9 @@ def restart_command(argv: Sequence[str]) -> list[str]:
     rest = list(argv[1:])
     if rest and os.path.isfile(rest[0]) and os.access(rest[0], os.X_OK):
         return [os.path.abspath(rest[0]), *rest[1:]]
-    return [sys.executable or argv[0], *rest]
+    # -m needs the current folder when it runs from a checkout; refuse_strangers() watches over that.
+    safe = [] if "-P" in rest or "-m" in rest else ["-P"]
+    return [sys.executable or argv[0], *safe, *rest]
 
 
 @dataclass(slots=True)

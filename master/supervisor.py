@@ -85,6 +85,7 @@ class Supervisor:
         self.stopping: Stopping | None = None
         self.orders = Orders(self)
         self.last_reload = ""
+        self.trouble = ""  # the last reload or upgrade failed, and why
         self._status = ""
 
     def __repr__(self) -> str:
@@ -274,6 +275,7 @@ class Supervisor:
         if self.upgrade:
             self.upgrade.tick(now)
             if self.upgrade.stage is UpgradeStage.ROLLED_BACK:
+                self.trouble = self.upgrade.why
                 self.upgrade = None
         if self.stopping:
             self.stopping.tick(self.crews.values(), now)
@@ -316,6 +318,7 @@ class Supervisor:
     def _reload_ended(self, reload: Reload) -> None:
         self.reload = None
         self.last_reload = reload.why or f"generation {reload.number} committed"
+        self.trouble = reload.why and f"reload {reload.why}"
         if reload.step is Step.COMMITTED and reload.crew:
             self.active = reload.crew
             self.out.put(actions.Gauge("pingpy_generation", reload.number))
@@ -363,8 +366,13 @@ class Supervisor:
             self.out.put(actions.RemovePidFile(suffix))
         self.out.put(actions.Exit(code, why))
 
+    def status(self) -> str:
+        """How the service is, in one line."""
+        line = status_line(self.phase.value, self.active, self.crews.values())
+        return f"{line}; {self.trouble}" if self.trouble else line
+
     def _report_status(self) -> None:
-        status = status_line(self.phase.value, self.active, self.crews.values())
+        status = self.status()
         if status != self._status and not self.exited:
             self._status = status
             self.out.put(actions.Announce("status", status))

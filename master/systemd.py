@@ -13,7 +13,7 @@ from typing import Final
 from pingpy.control import MAX_FDS
 
 FIRST_FD: Final = 3
-STORED_NAME: Final = "pingpy-listener"
+STORED_PREFIX: Final = "pingpy-stored-"
 BARRIER_SECONDS: Final = 5.0
 
 
@@ -87,14 +87,19 @@ class Notifier:
         finally:
             os.close(reader)
 
-    def store(self, fds: list[int]) -> None:
-        """Leave duplicates of our listeners with systemd."""
+    def store(self, id_: str, fds: list[int]) -> None:
+        """Leave duplicates of a listener's sockets with systemd; those it has already it ignores."""
         for start in range(0, len(fds), MAX_FDS):
-            self.send("FDSTORE=1", f"FDNAME={STORED_NAME}", fds=fds[start : start + MAX_FDS])
+            self.send("FDSTORE=1", f"FDNAME={stored_name(id_)}", fds=fds[start : start + MAX_FDS])
 
-    def unstore(self) -> None:
-        """Forget all of them (what is still wanted is stored anew)."""
-        self.send("FDSTOREREMOVE=1", f"FDNAME={STORED_NAME}")
+    def unstore(self, id_: str) -> None:
+        """Forget a listener's."""
+        self.send("FDSTOREREMOVE=1", f"FDNAME={stored_name(id_)}")
+
+
+def stored_name(id_: str) -> str:
+    """The name of a listener in systemd's store, where a colon separates names."""
+    return STORED_PREFIX + id_.replace(":", "_")[:200]
 
 
 def _status(text: str) -> list[str]:
@@ -130,7 +135,7 @@ def passed_sockets(environ: MutableMapping[str, str]) -> list[Passed]:
         except OSError:
             continue
         name = names[index] if index < len(names) else ""
-        found.append(Passed(fd, id_, kind, path, name == STORED_NAME))
+        found.append(Passed(fd, id_, kind, path, name.startswith(STORED_PREFIX)))
     return found
 
 

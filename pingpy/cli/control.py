@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -112,16 +113,21 @@ def _global_of(path: str) -> Global:
         raise SystemExit(EXIT_CONFIG) from error
     try:
         return load(source).global_
-    except ConfigError as error:
+    except ConfigError:
         try:
             table = tomllib.loads(source.text.decode()).get("global", {})
             folder = table.get("runtime_dir") if isinstance(table, dict) else None
         except ValueError:
-            folder = None
-            print(f"{error}\n(looking for the instance in the default place)", file=sys.stderr)
+            folder = _runtime_dir_line(source.text)
         return Config().global_.model_copy(
             update={"runtime_dir": folder if isinstance(folder, str) else None}
         )
+
+
+def _runtime_dir_line(text: bytes) -> str | None:
+    """The key's value in a file that is not TOML at the moment."""
+    found = re.search(rb'^\s*runtime_dir\s*=\s*["\']([^"\'\n]+)["\']', text, re.MULTILINE)
+    return found[1].decode(errors="surrogateescape") if found else None
 
 
 def exchange(folder: str, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:

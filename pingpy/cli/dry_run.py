@@ -71,7 +71,12 @@ _DETAILED = ("network", "proxy", "pools", "load_balancing")
 
 def _rule_name(index: int, rule: Any) -> str:
     keys = ("host", "method", "path", "header")
-    parts = [f"{key}={value}" for key in keys if (value := getattr(rule, key, None))]
+    values = {key: getattr(rule, key, None) for key in keys}
+    parts = [
+        f"{key}={','.join(value) if isinstance(value, tuple) else value}"
+        for key, value in values.items()
+        if value
+    ]
     return f"{index + 1} ({', '.join(parts) or 'everything'})"
 
 
