@@ -82,6 +82,7 @@ def test_the_host_stays_and_the_client_is_named(rig):
 def test_the_pid_file_holds_the_masters_pid_and_goes_with_it(rig):
     path = rig.edge.path("/run/pingora.pid")  # /var/run is a link to it
     with rig.pingpy() as server:
+        until(path.exists, 3, "the file is written")
         assert int(path.read_text()) == server.process.pid
         assert server.stop() == 0
     assert not path.exists()
@@ -97,11 +98,11 @@ def test_an_idle_one_stops_in_a_second(rig):
 def test_each_request_has_one_line_in_the_access_log(rig):
     path = rig.edge.path("/var/log/pingpy/access.log")
     with rig.pingpy():
-        rig.get("/api/test?a=1", {"User-Agent": "a browser", "Referer": "http://here/"})
-        until(lambda: "/api/test?a=1" in path.read_text(), 3, "the line is written")
-        (line,) = [line for line in path.read_text().splitlines() if "/api/test" in line]
+        rig.get("/api/line?a=1", {"User-Agent": "a browser", "Referer": "http://here/"})
+        until(lambda: "/api/line?a=1" in path.read_text(), 3, "the line is written")
+        (line,) = [line for line in path.read_text().splitlines() if "/api/line?a=1" in line]
     assert line.startswith("127.0.0.1 - - [")
-    assert '"GET /api/test?a=1 HTTP/1.1" 200 ' in line
+    assert '"GET /api/line?a=1 HTTP/1.1" 200 ' in line
     assert line.endswith('"http://here/" "a browser"')
 
 
