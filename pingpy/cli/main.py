@@ -70,7 +70,7 @@ def versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("-c", "--config", "path", metavar="FILE", help="The configuration file.")
+@click.option("-c", "--conf", "--config", "path", metavar="FILE", help="The configuration file.")
 @click.option("-t", "test", is_flag=True, help="Test the configuration, serve nothing.")
 @click.option("-T", "dump", is_flag=True, help="Test it and print it, defaults included.")
 @click.option("-q", "quiet", is_flag=True, help="With -t: say nothing when all is well.")
