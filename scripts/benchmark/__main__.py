@@ -135,7 +135,7 @@ def main() -> None:
         build_pingora()
     build(ROOT / "build" / "benchmark")
     if options.instructions:
-        instructions.report(ROOT / "build" / "benchmark" / "loadgen")
+        instructions.report(ROOT / "build" / "benchmark" / "loadgen", options.output)
         return
     with tempfile.TemporaryDirectory(prefix="pingpy-bench-") as scratch:
         os.chmod(scratch, 0o755)  # nginx's worker is another user

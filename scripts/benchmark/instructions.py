@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.generator import Generator, Load
+from benchmark.hotspots import hottest
 from benchmark.servers import ROOT, fill, one_rule, with_hook
 from pingpy.control import (
     Accepting,
@@ -135,8 +136,10 @@ class LoneMaster:
         return count
 
 
-def pingpy_run(generator: Generator, load: Load, requests: int, *, hook: bool = False) -> int:
-    """Instructions of a whole life of a worker that answers so many requests."""
+def pingpy_run(
+    generator: Generator, load: Load, requests: int, *, hook: bool = False, keep: Path | None = None
+) -> int:
+    """Instructions of a whole life of a worker that answers so many requests; `keep` gets the profile."""
     with tempfile.TemporaryDirectory(prefix="pingpy-instructions-") as scratch:
         directory = Path(scratch)
         more = with_hook(PORTS[0]) if hook else one_rule(PORTS[0])
@@ -149,7 +152,11 @@ def pingpy_run(generator: Generator, load: Load, requests: int, *, hook: bool = 
         except BaseException:
             master.watched.process.kill()
             raise
-        return master.stop()
+        count = master.stop()
+        if keep is not None:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(directory / "callgrind.out", keep)
+        return count
 
 
 def nginx_run(generator: Generator, load: Load, requests: int) -> int:
@@ -195,20 +202,32 @@ def per_request(run: Callable[[int], int]) -> float:
     return (many - few) / (MANY - FEW)
 
 
-def measure(program: Path, load: Load | None = None, *, hook: bool = False) -> float:
-    """User instructions of pingpy per request."""
+def measure(
+    program: Path, load: Load | None = None, *, hook: bool = False, keep: Path | None = None
+) -> float:
+    """User instructions of pingpy per request; the profiles of both runs go into the folder `keep`."""
     load = load or Load(connections=CONNECTIONS)
     generator = Generator(program, PORTS[0], None)
+
+    def run(requests: int) -> int:
+        profile = keep / f"callgrind.{requests}.out" if keep else None
+        return pingpy_run(generator, load, requests, hook=hook, keep=profile)
+
     try:
-        return per_request(lambda requests: pingpy_run(generator, load, requests, hook=hook))
+        return per_request(run)
     finally:
         generator.stop()
 
 
-def report(program: Path) -> None:
-    """Print the figures."""
-    print(f"pingpy, 1 KiB          {measure(program):10,.0f} user instructions per request")
-    print(f"pingpy with a hook     {measure(program, hook=True):10,.0f}")
+def report(program: Path, output: Path) -> None:
+    """Print the figures, and say where the profiles are."""
+    for hook, title in ((False, "pingpy, 1 KiB"), (True, "pingpy with a hook")):
+        folder = output / ("instructions-hook" if hook else "instructions")
+        figure = measure(program, hook=hook, keep=folder)
+        print(f"{title:22} {figure:10,.0f} user instructions per request", flush=True)
+        few, many = (folder / f"callgrind.{requests}.out" for requests in (FEW, MANY))
+        for name, cost in hottest(few, many, MANY - FEW):
+            print(f"  {cost:10,.0f}  {name}", flush=True)
     if shutil.which("nginx"):
         generator = Generator(program, PORTS[0], None)
         load = Load(connections=CONNECTIONS)
@@ -216,4 +235,4 @@ def report(program: Path) -> None:
             figure = per_request(lambda requests: nginx_run(generator, load, requests))
         finally:
             generator.stop()
-        print(f"nginx, 1 KiB           {figure:10,.0f}")
+        print(f"{'nginx, 1 KiB':22} {figure:10,.0f}")
