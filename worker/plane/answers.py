@@ -41,9 +41,10 @@ def keep_response_head(x):
 
 def response_start(x, offset, size, last):
     """The head goes downstream, with what there is of the body."""
-    if x.services.log is not None and x.services.log.wants_response_head:
+    if x.hooked or (x.services.log is not None and x.services.log.wants_response_head):
         keep_response_head(x)
     x.state = X_ANSWERING
+    x.record.ending = END_OK  # whatever became of earlier attempts
     x.record.tries[x.record.attempts - 1].bytes_received += size
     x.down.send_response(x, offset, size, last)
     if last and x.state == X_ANSWERING:

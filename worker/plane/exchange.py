@@ -9,7 +9,7 @@ which writes the log line and counts, exactly once.
 """
 
 import cython
-from cython.cimports.worker.plane.attempts import choose_peer, send_upstream
+from cython.cimports.worker.plane.attempts import choose_peer, send_upstream, upstream_failed
 from cython.cimports.worker.plane.connection import Handler
 from cython.cimports.worker.plane.h1_parse import (
     H_CHUNKED,
@@ -27,6 +27,7 @@ from cython.cimports.worker.plane.record import (
     END_LOCAL,
     END_NO_ROUTE,
     END_OK,
+    END_UPSTREAM_CLOSED,
 )
 from cython.cimports.worker.plane.request_id import take_request_id
 from cython.cimports.worker.plane.route import REPLY_NONE, REPLY_PYTHON
@@ -170,14 +171,7 @@ class Exchange:
         self.head_block = arena.alloc(self.request.size)
         arena.copy(self.head_block, self.request.start, self.request.size)
         self.request.start = self.head_block
-        self.idempotent = (
-            method == M_GET
-            or method == M_HEAD
-            or method == M_PUT
-            or method == M_DELETE
-            or method == M_OPTIONS
-            or method == M_TRACE
-        )
+        self.idempotent = method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
         self.line.upgrade = False
         self.line.length = self.request.content_length
         if self.request.flags & H_CHUNKED:
@@ -213,6 +207,8 @@ class Exchange:
         self.replay_size = -1
         self.fresh = self.hooked = False
         self.response_length = -1
+        self.response.count = 0
+        self.route = None
         return 0
 
     def find_route(self):
@@ -223,9 +219,7 @@ class Exchange:
         if not is_normal_path(services.arena.view, path, size):
             size = normalise_path(services.arena.view, path, size, services.path_memory, PATH_BYTES)
             if size < 0:
-                return self.refuse(
-                    400, END_BAD_REQUEST, "the path climbs above the root or has a bad escape"
-                )
+                return self.refuse(400, END_BAD_REQUEST, "the path climbs above the root")
             path = services.path_memory
         self.route = services.routes.match(services.arena, cython.address(self.request), path, size)
         if self.route is not None and self.route.loopback_only and not self.loopback:
@@ -292,8 +286,9 @@ class Exchange:
         return self.up.send_body(self, offset, size, last)
 
     def request_trailers(self, offset, size):
-        """The end of a chunked body that has trailers."""
+        """The end of a chunked body that has trailers; these are not kept, so it cannot be sent again."""
         self.request_done = True
+        self.body_seen += size
         return 0 if self.up is None else self.up.send_trailers(self, offset, size)
 
     # ---- ends
@@ -303,6 +298,7 @@ class Exchange:
         if self.state >= X_ANSWERING:
             return 0
         self.drop_upstream(False)
+        self.response.count = 0  # what an origin said before this is not the answer
         self.record.status = status
         self.record.ending = ending
         self.state = X_ANSWERING
@@ -335,18 +331,18 @@ class Exchange:
     def drop_upstream(self, clean):
         """Let go of the upstream side; `clean`: its connection may serve another request."""
         up: Side = self.up
-        if self.state == X_QUEUED or self.state == X_DIALING:
-            self.services.forget(self)
         self.up = None
+        if self.counted:
+            self.services.cells.leave_peer(self.peer.cell)
+            self.counted = False
         if up is not None:
             up.exchange = None
             if clean and self.request_done:
                 up.left()
             else:
                 up.cut()
-        if self.counted:
-            self.services.cells.leave_peer(self.peer.cell)
-            self.counted = False
+        if self.peer is not None:
+            return self.services.forget(self)
         return 0
 
     def finish(self):
@@ -393,7 +389,12 @@ class Exchange:
         if phase == PH_PEER:
             return choose_peer(self)
         if phase == PH_UPSTREAM_REQUEST:
-            return send_upstream(self) if self.up is not None else 0
+            if self.up is None:  # the origin closed it meanwhile
+                return upstream_failed(self, END_UPSTREAM_CLOSED, True)
+            return send_upstream(self)
         if phase == PH_RESPONSE:
-            return self.up.go_on() if self.up is not None else 0
+            if not self.request_done:
+                self.down.go_on()
+            if epoch == self.epoch and self.up is not None:
+                return self.up.go_on()
         return 0

@@ -1,7 +1,7 @@
 """HTTP/1.0 and 1.1 towards the client: responses out, and what happens to the connection between and after them."""
 
 import cython
-from cython.cimports.worker.plane.exchange import X_SENT, Exchange
+from cython.cimports.worker.plane.exchange import X_PARKED, X_SENT, Exchange
 from cython.cimports.worker.plane.h1_body import put_payload, put_trailers
 from cython.cimports.worker.plane.h1_parse import M_HEAD
 from cython.cimports.worker.plane.h1_requests import (
@@ -103,6 +103,8 @@ class H1Downstream(H1Requests):
             x.response_changes,
         )
         x.record.bytes_sent += used
+        if self.connection.blocked:
+            x.up.hold()
         if self.chunked or size > COPY_BYTES:
             self.connection.write(at, used)
             return self.send_body(x, body, size, last)
@@ -192,7 +194,7 @@ class H1Downstream(H1Requests):
             return 0
         if self.carry:
             return self.process_carry()
-        self.connection.set_deadline(self.services.settings.idle_ms)
+        self.connection.set_deadline(self.idle_ms())
         return self.connection.resume()
 
     def wind_up(self):
@@ -202,17 +204,22 @@ class H1Downstream(H1Requests):
         before it is read (RFC 9112 9.6): then only our side is closed, and the rest thrown away.
         """
         unread: cython.bint = self.state == D_DISCARD or self.carry or self.connection.readable
-        if self.carry:
-            self.connection.host.release(self.carry)
-            self.carry = 0
-            self.carry_size = 0
+        self.drop_carry()
         self.state = D_LINGER
         self.body_read = 0
         if not unread:
             return self.connection.finish()
         self.connection.finish_sending()
-        self.connection.set_deadline(LINGER_MS)
+        if not self.connection.blocked:
+            self.connection.set_deadline(LINGER_MS)
         return self.connection.resume()
+
+    def drop_carry(self):
+        """What was kept is of no use any more."""
+        if self.carry:
+            self.connection.host.release(self.carry)
+        self.carry = self.carry_size = 0
+        return 0
 
     def cut(self):
         """The response is not whole. An unfinished body shows it, unless its end is the close: then a reset."""
@@ -225,8 +232,8 @@ class H1Downstream(H1Requests):
 
     def drain(self):
         """Serve what is under way; an idle connection gets a little time for a request that may be on its way."""
-        if self.state == D_IDLE and self.connection.fd >= 0:
-            self.connection.set_deadline(self.services.linger_ms())
+        if self.state == D_IDLE and self.connection.fd >= 0 and not self.connection.blocked:
+            self.connection.set_deadline(self.idle_ms())
         return 0
 
     # ---- events other than bytes
@@ -240,35 +247,42 @@ class H1Downstream(H1Requests):
     def on_failed(self, error):
         x: Exchange = self.exchange
         self.connection.close()
-        if self.carry:
-            self.connection.host.release(self.carry)
-            self.carry = 0
         if x is not None:
             x.client_gone(END_CLIENT_GONE)
         return 0
 
     def on_closed(self):
         self.services.clients -= 1
-        return 0
+        return self.drop_carry()
 
     def on_blocked(self):
         if self.exchange is not None and self.exchange.up is not None:
             self.exchange.up.hold()
+        self.sent_mark = self.connection.bytes_out
         return self.connection.set_deadline(self.services.settings.send_ms)
 
     def on_drained(self):
+        x: Exchange = self.exchange
         self.connection.clear_deadline()
         if self.state == D_IDLE:
-            return self.connection.set_deadline(self.services.settings.idle_ms)
-        if self.exchange is not None and self.exchange.up is not None:
-            self.exchange.up.go_on()
+            return self.rest()
+        if self.state == D_HEAD:
+            self.connection.set_deadline(self.services.settings.header_ms)
+        elif self.state == D_BODY or self.state == D_DISCARD:
+            self.connection.set_deadline(self.services.settings.body_ms)
+        elif self.state == D_LINGER:
+            self.connection.set_deadline(LINGER_MS)
+        if x is not None and x.up is not None and x.state != X_PARKED:
+            x.up.go_on()
         return 0
 
     def on_deadline(self):
         """What has taken too long depends on the state."""
         x: Exchange = self.exchange
-        if self.connection.blocked:  # the client does not read
-            return self.on_failed(0)
+        if self.connection.blocked and self.connection.bytes_out == self.sent_mark:
+            return self.on_failed(0)  # the client does not read
+        if self.connection.blocked:
+            return self.on_blocked()
         if self.state == D_HEAD:
             return self.head_overdue()
         if self.state == D_BODY and self.body_overdue():

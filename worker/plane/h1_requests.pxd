@@ -1,6 +1,7 @@
 # HTTP/1.0 and 1.1 requests as they come in.
 from worker.plane.exchange cimport Exchange, Services, Side
 from worker.plane.h1_body cimport Incoming, Piece
+from worker.plane.trusted cimport TrustedNetworks
 
 cdef enum DownState:
     D_IDLE = 0                # between requests, nothing read
@@ -21,15 +22,19 @@ cdef class H1Requests(Side):
     cdef bint head_only       # ... or has no body whatever its fields say
     cdef readonly bint tls
     cdef bint trusted, loopback
+    cdef TrustedNetworks networks          # None: nobody is trusted
     cdef Incoming incoming
     cdef long long checked    # bytes of `carry` that were looked at
     cdef long long carry_room
     cdef long long started_us, body_start_ms, body_read
+    cdef long long sent_mark               # bytes that were out when the send deadline was set
     cdef long long requests
     cdef int listener
     cdef int client_port, client_size
     cdef char client[46]
 
+    cdef bint congested(self) except -1
+    cdef long long idle_ms(self) except -1
     cdef int process(self, long long offset, long long end) except -1
     cdef long long take_head(self, long long offset, long long end) except -2
     cdef int expect_body(self, Exchange x) except -1

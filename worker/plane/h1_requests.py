@@ -22,9 +22,9 @@ from cython.cimports.worker.plane.h1_parse import (
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_LENGTH, BODY_NONE
 from cython.cimports.worker.plane.record import END_BAD_REQUEST, END_CLIENT_TIMEOUT, Record
 
-RATE_GRACE_MS = cython.declare(
-    cython.longlong, 10000
-)  # before the average rate of a body is judged
+UNSENT_BYTES = cython.declare(
+    cython.longlong, 1 << 16
+)  # of answers that the client has not taken: above, the next request waits
 DISCARD_BYTES = cython.declare(
     cython.longlong, 1 << 18
 )  # of a body nobody wants; then the connection closes
@@ -56,6 +56,8 @@ class H1Requests(Side):
         try:
             while position < end and self.connection.fd >= 0:
                 if self.state == D_IDLE:
+                    if self.congested():
+                        break
                     if not self.started_us:
                         self.started_us = self.connection.host.now_us
                     position = self.take_head(position, end)
@@ -73,13 +75,28 @@ class H1Requests(Side):
             return 0
         if position < end:
             self.keep(position, end - position)
+            self.carry_room = self.services.arena.block_size(self.carry)
             self.connection.pause()
         elif self.state == D_WAIT:
             self.connection.pause()
         elif self.state == D_IDLE:
-            self.connection.set_deadline(self.services.settings.idle_ms)
+            self.connection.set_deadline(self.idle_ms())
             self.connection.resume()
         return 0
+
+    def congested(self):
+        """The client has not taken its earlier answers: were it served on, they would pile up here."""
+        if not self.connection.blocked and self.connection.pending() > UNSENT_BYTES:
+            self.connection.blocked = True  # so that on_drained is said when all of it is out
+        if self.connection.blocked:
+            self.connection.set_deadline(self.services.settings.send_ms)
+        return self.connection.blocked
+
+    def idle_ms(self):
+        """How long to wait for the next request."""
+        if self.services.draining and self.requests:
+            return self.services.linger_ms()
+        return self.services.settings.idle_ms
 
     def take_head(self, offset, end):
         """Scan a head and begin its exchange; returns where its body begins, -1 when nothing more can be done."""
@@ -102,6 +119,7 @@ class H1Requests(Side):
             return -1
         self.fill_record(x)
         if size < 0:
+            x.request.size = cython.cast(cython.int, min(end - offset, 1024))  # for the log
             self.refuse_head(x, -size)
             return -1
         self.exchange = x
@@ -147,6 +165,10 @@ class H1Requests(Side):
         record.client_size = record.peer_address_size = self.client_size
         memcpy(record.client, self.client, self.client_size)
         memcpy(record.peer_address, self.client, self.client_size)
+        if self.trusted and x.request.fault == 0:
+            self.networks.find_client(
+                self.services.arena, cython.address(x.request), cython.address(x.record)
+            )
         x.line.trusted = self.trusted
         x.loopback = self.loopback
         x.line.tls = self.tls
@@ -247,7 +269,8 @@ class H1Requests(Side):
             self.exchange.refuse(408, END_CLIENT_TIMEOUT, "the request body came too slowly")
             return -1
         if piece.bad:
-            return self.bad_body()
+            self.bad_body()
+            return -1
         if self.state == D_DISCARD:
             if piece.last:
                 self.rest()
@@ -275,7 +298,7 @@ class H1Requests(Side):
     def body_too_slow(self):
         """Less than the least rate on the average since the body began, or since we last held it up."""
         elapsed_ms: cython.longlong = self.connection.host.now_ms - self.body_start_ms
-        if self.state != D_BODY or elapsed_ms < RATE_GRACE_MS:
+        if self.state != D_BODY or elapsed_ms < self.services.settings.body_ms:
             return False
         return self.body_read * 1000 < self.services.settings.body_rate * elapsed_ms
 
@@ -286,7 +309,7 @@ class H1Requests(Side):
             self.wind_up()
         else:
             self.exchange.refuse(400, END_BAD_REQUEST, fault_text(self.incoming.chunks.fault))
-        return -1
+        return 0
 
     def rest(self):
         raise NotImplementedError

@@ -10,6 +10,7 @@ cdef enum UpState:
     U_PARKED = 3              # a hook looks at the response head; what follows is in `carry`
     U_BODY = 4
     U_SPENT = 5               # the response is complete
+    U_LENT = 6                # given to an exchange that has not sent its request
 
 # Who gives connections out and takes them back; pool.Pools is the one implementation.
 cdef class Lender:
@@ -25,6 +26,7 @@ cdef class H1Upstream(Side):
     cdef bint persistent      # the origin keeps the connection
     cdef bint chunked         # our request body is sent in chunks
     cdef bint request_over    # all of the request is queued
+    cdef int informational    # 1xx responses to the current request
     cdef Incoming incoming
     cdef long long served     # requests on this connection
     cdef long long bytes_before           # sent on this connection before the current request

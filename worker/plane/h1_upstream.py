@@ -18,6 +18,7 @@ from cython.cimports.worker.plane.attempts import upstream_failed
 from cython.cimports.worker.plane.exchange import (
     PHASE_GO_ON,
     PHASE_PARKED,
+    X_PARKED,
     Exchange,
     Side,
 )
@@ -51,6 +52,8 @@ from cython.cimports.worker.plane.record import (
 )
 from cython.cimports.worker.plane.syscalls import ETIMEDOUT
 
+MOST_INFORMATIONAL = cython.declare(cython.int, 100)  # 1xx responses to one request
+MOST_JOINED_BYTES = cython.declare(cython.longlong, 1 << 18)  # the arena's largest block
 WIDE_FROM_BYTES = cython.declare(cython.longlong, 65536)  # a longer body is read in larger pieces
 
 
@@ -114,6 +117,7 @@ class H1Upstream(Side):
         self.bytes_before = self.connection.bytes_out
         self.served += 1
         self.persistent = False
+        self.informational = 0
         self.chunked = x.line.body == BODY_CHUNKED
         self.request_over = x.request_done and x.replay_size < 0
         self.connection.wide = False
@@ -136,11 +140,13 @@ class H1Upstream(Side):
         x: Exchange = self.exchange
         block: cython.longlong
         total: cython.longlong
-        if x is None or self.state == U_IDLE or self.state == U_SPENT:
+        if x is None or self.state == U_IDLE or self.state == U_LENT or self.state == U_SPENT:
             # RFC 9112 6.3: what nobody asked for makes everything that follows doubtful.
             return self.on_failed(0)
         self.connection.set_deadline(x.route.response_ms)
         if self.carry:
+            # Only a head or a trailer section is joined, and both are bounded far below.
+            size = min(size, MOST_JOINED_BYTES - self.carry_size)
             total = self.carry_size + size
             block = self.services.arena.alloc(total)
             self.connection.host.release(block)
@@ -178,6 +184,9 @@ class H1Upstream(Side):
                 return self.bad_response("the origin switched protocols without being asked")
             if x.response.status >= 200:
                 break
+            self.informational += 1
+            if self.informational > MOST_INFORMATIONAL:
+                return self.bad_response("too many informational responses")
             x.down.send_informational(x)
         self.frame_body(x)
         verdict = response_head(x)
@@ -310,7 +319,7 @@ class H1Upstream(Side):
     def on_failed(self, error):
         x: Exchange = self.exchange
         state: cython.int = self.state
-        unsent: cython.bint = self.connection.bytes_out == self.bytes_before
+        unsent: cython.bint = state == U_LENT or self.connection.bytes_out == self.bytes_before
         self.exchange = None
         self.cut()
         if state == U_CONNECTING:
@@ -318,7 +327,9 @@ class H1Upstream(Side):
         if x is None:
             return 0
         x.up = None
-        if state == U_HEAD or state == U_PARKED:
+        if state == U_LENT and x.state == X_PARKED:
+            return 0  # resume() finds it gone
+        if state == U_HEAD or state == U_PARKED or state == U_LENT:
             return upstream_failed(x, END_UPSTREAM_CLOSED, unsent)
         return x.refuse(
             502, END_UPSTREAM_CLOSED, "the origin closed the connection within its response"

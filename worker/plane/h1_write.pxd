@@ -36,11 +36,14 @@ cdef class Changes:
     cdef list dropped         # lower-case names that are not copied
     cdef bytes lines          # "Name: value\r\n" to append
     cdef bytes target         # None: as it came
+    cdef readonly bint sets_host           # `lines` has a Host
+    cdef Changes copy(self)
     cdef bint drops(self, Arena arena, long long name, int size) except -1
     cpdef int set_field(self, bytes name, bytes value) except -1
     cpdef int add_field(self, bytes name, bytes value) except -1
     cpdef int remove_field(self, bytes name) except -1
 
+cdef bytes without(bytes lines, bytes lower)
 # An upper bound of what render_* writes for this head.
 cdef long long head_room(Head* head, Record* record, HeaderEdits edits, Changes changes) except -1
 # Both write at `to` and return the size written.

@@ -16,22 +16,23 @@ from cython.cimports.worker.plane.h1_parse import (
     F_X_FORWARDED_HOST,
     F_X_FORWARDED_PROTO,
     F_X_REQUEST_ID,
+    M_OPTIONS,
     Head,
 )
 from cython.cimports.worker.plane.record import Record
 from cython.cimports.worker.plane.route import HeaderEdits
 
-# Bits by FieldKind: what is never copied into a request. X-Forwarded-For is written whole by us.
+# Bits by FieldKind: what is never copied into a request. X-Forwarded-For and Forwarded are written whole by us.
 SKIP_REQUEST = cython.declare(
     cython.uint,
     (1 << F_CONTENT_LENGTH)
     | (1 << F_TRANSFER_ENCODING)
     | (1 << F_X_FORWARDED_FOR)
-    | (1 << F_X_REQUEST_ID),
+    | (1 << F_X_REQUEST_ID)
+    | (1 << F_FORWARDED),
 )
-SKIP_UNTRUSTED = cython.declare(
-    cython.uint, (1 << F_X_FORWARDED_PROTO) | (1 << F_X_FORWARDED_HOST) | (1 << F_FORWARDED)
-)
+SKIP_UNTRUSTED = cython.declare(cython.uint, (1 << F_X_FORWARDED_PROTO) | (1 << F_X_FORWARDED_HOST))
+FORWARDED = cython.declare(cython.int, F_FORWARDED)
 FORWARDED_FOR = cython.declare(cython.int, F_X_FORWARDED_FOR)
 FORWARDED_PROTO = cython.declare(cython.int, F_X_FORWARDED_PROTO)
 FORWARDED_HOST = cython.declare(cython.int, F_X_FORWARDED_HOST)
@@ -54,9 +55,13 @@ class Changes:
     def add_field(self, name, value):
         """Append a field. Raises ValueError for a name or value that is none."""
         check_name(name)
-        if b"\r" in value or b"\n" in value or b"\0" in value:
-            raise ValueError(f"a field's value cannot hold CR, LF or NUL: {value!r}")
-        self.lines = self.lines + name + b": " + value.strip(b" \t") + b"\r\n"
+        text: bytes = value.strip(b" \t")
+        if not VALUE.issuperset(text):
+            raise ValueError(f"a field's value cannot hold control characters: {value!r}")
+        if name.lower() == b"host":
+            self.remove_field(name)
+            self.sets_host = True
+        self.lines = self.lines + name + b": " + text + b"\r\n"
         return 0
 
     def remove_field(self, name):
@@ -64,14 +69,17 @@ class Changes:
         check_name(name)
         lower: bytes = name.lower()
         self.dropped.append(lower)
-        if self.lines:
-            kept = [
-                line
-                for line in self.lines.split(b"\r\n")
-                if line and line.partition(b":")[0].lower() != lower
-            ]
-            self.lines = b"".join([line + b"\r\n" for line in kept])
+        self.lines = without(self.lines, lower)
+        if lower == b"host":
+            self.sets_host = False
         return 0
+
+    def copy(self):
+        """Changes of its own that begin with these."""
+        other: Changes = Changes()
+        other.dropped = list(self.dropped)
+        other.lines, other.target, other.sets_host = self.lines, self.target, self.sets_host
+        return other
 
     def drops(self, arena, name, size):
         for dropped in self.dropped:
@@ -81,9 +89,18 @@ class Changes:
 
 
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+VALUE = frozenset(b"\t" + bytes(range(32, 127)) + bytes(range(128, 256)))
 FRAMING = frozenset(
     (b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer")
 )
+
+
+def without(lines, lower):
+    """Field lines without those of this name."""
+    kept = [
+        line for line in lines.split(b"\r\n") if line and line.partition(b":")[0].lower() != lower
+    ]
+    return b"".join([line + b"\r\n" for line in kept])
 
 
 def check_name(name):
@@ -99,6 +116,8 @@ def head_room(head, record, edits, changes):
     room: cython.longlong = head.size + 512 + record.request_id_size + head.authority_size
     if edits is not None:
         room += len(edits.lines)
+    if head.first[FORWARDED] >= 0:
+        room += 128
     if changes is not None:
         room += len(changes.lines)
         if changes.target is not None:
@@ -145,7 +164,9 @@ def copy_fields(
         written += begins - run
     if edits is not None:
         written += arena.put(to + written, edits.lines)
-    if changes is not None:
+    if changes is not None and changes.sets_host and edits is not None and edits.sets_host:
+        written += arena.put(to + written, without(changes.lines, b"host"))
+    elif changes is not None:
         written += arena.put(to + written, changes.lines)
     return written
 
@@ -161,24 +182,66 @@ def put_forwarded(
 ) -> cython.longlong:
     """X-Forwarded-For, -Proto, -Host: ours, or the trusted peer's extended by our neighbour's address."""
     at: cython.longlong = to
-    i: cython.int
     at += arena.put(at, b"X-Forwarded-For: ")
-    if line.trusted and head.first[FORWARDED_FOR] >= 0:
-        for i in range(head.first[FORWARDED_FOR], head.count):
-            if head.fields[i].kind == F_X_FORWARDED_FOR and head.fields[i].value_size:
-                arena.copy(at, head.start + head.fields[i].value, head.fields[i].value_size)
-                at += head.fields[i].value_size
-                at += arena.put(at, b", ")
+    if line.trusted:
+        at += put_values(arena, at, head, FORWARDED_FOR)
     at += arena.put_chars(at, record.peer_address, record.peer_address_size)
-    if not line.trusted or head.first[FORWARDED_PROTO] < 0:
+    if not line.trusted or not passes(head, FORWARDED_PROTO):
         at += arena.put(
             at,
             b"\r\nX-Forwarded-Proto: https" if line.tls else b"\r\nX-Forwarded-Proto: http",
         )
-    if head.authority_size and (not line.trusted or head.first[FORWARDED_HOST] < 0):
+    if head.authority_size and not (line.trusted and passes(head, FORWARDED_HOST)):
         at += arena.put(at, b"\r\nX-Forwarded-Host: ")
         arena.copy(at, head.start + head.authority, head.authority_size)
         at += head.authority_size
+    if line.trusted and passes(head, FORWARDED):
+        at += arena.put(at, b"\r\nForwarded: ")
+        at += put_values(arena, at, head, FORWARDED)
+        at += put_forwarded_element(arena, at, record, line)
+    return at - to
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def passes(head: cython.pointer(Head), kind: cython.int) -> cython.bint:
+    """Whether there is such a field that Connection has not nominated (RFC 9110 7.6.1)."""
+    return head.first[kind] >= 0 and not head.fields[head.first[kind]].hop
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def put_values(
+    arena: Arena, to: cython.longlong, head: cython.pointer(Head), kind: cython.int
+) -> cython.longlong:
+    """The values of all fields of this kind as the beginning of a list."""
+    at: cython.longlong = to
+    i: cython.int
+    if not passes(head, kind):
+        return 0
+    for i in range(head.first[kind], head.count):
+        if head.fields[i].kind == kind and head.fields[i].value_size:
+            arena.copy(at, head.start + head.fields[i].value, head.fields[i].value_size)
+            at += head.fields[i].value_size
+            at += arena.put(at, b", ")
+    return at - to
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def put_forwarded_element(
+    arena: Arena,
+    to: cython.longlong,
+    record: cython.pointer(Record),
+    line: cython.pointer(RequestLine),
+) -> cython.longlong:
+    """RFC 7239: who sent the request to us, and how; an IPv6 address is quoted, a Unix socket has none."""
+    at: cython.longlong = to
+    address: bytes = record.peer_address[: record.peer_address_size]
+    if address.startswith(b"unix:"):
+        address = b"unknown"
+    at += arena.put(at, b'for="[%b]"' % address if b":" in address else b"for=%b" % address)
+    at += arena.put(at, b";proto=https" if line.tls else b";proto=http")
     return at - to
 
 
@@ -194,7 +257,9 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
     else:
         at += put_target(arena, at, head)
     at += arena.put(at, b" HTTP/1.1\r\n")
-    if edits is None or not edits.sets_host:
+    if not (edits is not None and edits.sets_host) and not (
+        changes is not None and changes.sets_host
+    ):
         at += put_host(arena, at, head, host)
     if not line.trusted:
         skip |= SKIP_UNTRUSTED
@@ -240,17 +305,24 @@ def put_target(arena: Arena, to: cython.longlong, head: cython.pointer(Head)) ->
     at: cython.longlong = to
     if head.target_size == 1 and arena.view[head.start + head.target] == 42:  # "*"
         return arena.put(at, b"*")
+    if head.method == M_OPTIONS and head.path_size == 0 and not has_query(arena, head):
+        return arena.put(at, b"*")  # RFC 9112 3.2.4: absolute form without path and query
     if head.path_size:
         arena.copy(at, head.start + head.path, head.path_size)
         at += head.path_size
     else:
         at += arena.put(at, b"/")
-    if (
-        head.query and arena.view[head.start + head.query - 1] == 63
-    ):  # "?", even before an empty query
+    if has_query(arena, head):
         arena.copy(at, head.start + head.query - 1, head.query_size + 1)
         at += head.query_size + 1
     return at - to
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def has_query(arena: Arena, head: cython.pointer(Head)) -> cython.bint:
+    """Whether there is a "?", even before an empty query."""
+    return head.query and arena.view[head.start + head.query - 1] == 63
 
 
 def render_response(arena, to, head, line, edits, changes):
@@ -260,9 +332,11 @@ def render_response(arena, to, head, line, edits, changes):
     at += arena.put(at, b"HTTP/1.1")
     arena.copy(at, head.start + 8, head.line_size - 8)  # " 200 OK"
     at += head.line_size - 8
-    at += arena.put(at, b"\r\n")
+    at += arena.put(
+        at, b"\r\n" if head.reason else b" \r\n"
+    )  # RFC 9112 4: the space is not optional
     at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
-    at += arena.put(at, b"Via: 1.1 pingpy\r\n")
+    at += arena.put(at, b"Via: 1.1 pingpy\r\n" if head.minor else b"Via: 1.0 pingpy\r\n")
     if line.body == BODY_LENGTH or (line.show_length and head.content_length >= 0):
         at += arena.put(at, b"Content-Length: ")
         at += arena.put_number(at, line.length if line.body == BODY_LENGTH else head.content_length)

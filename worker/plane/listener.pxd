@@ -1,10 +1,7 @@
 # Sockets that accept: who comes in, from where, and whether there is room.
 from worker.plane.connection cimport Handler
 from worker.plane.exchange cimport Services
-
-cdef class TrustedNetworks:
-    cdef list networks                     # (packed address, prefix bits)
-    cdef bint contains(self, const unsigned char* address, int size) except -1
+from worker.plane.trusted cimport TrustedNetworks
 
 cdef class Listener(Handler):
     cdef Services services

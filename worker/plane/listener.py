@@ -1,7 +1,7 @@
 """Sockets that accept: who comes in, from where, and whether there is room."""
 
 import cython
-from cython.cimports.libc.string import memcmp, memcpy, strlen
+from cython.cimports.libc.string import memcpy, strlen
 from cython.cimports.worker.plane.cells import C_ACCEPTED
 from cython.cimports.worker.plane.connection import ROLE_LISTENER, ROLE_STREAM, Handler
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
@@ -18,6 +18,7 @@ from cython.cimports.worker.plane.syscalls import (
     SOCK_NONBLOCK,
     TCP_NODELAY,
     accept4,
+    close,
     errno,
     inet_ntop,
     ntohs,
@@ -31,33 +32,6 @@ from cython.cimports.worker.plane.syscalls import (
 ACCEPTS = cython.declare(
     cython.int, 64
 )  # in one turn, so that those who are in are served meanwhile
-
-
-@cython.cclass
-class TrustedNetworks:
-    """The networks whose X-Forwarded-* fields are believed."""
-
-    def __cinit__(self, networks):
-        self.networks = [(bytes(address), int(bits)) for address, bits in networks]
-
-    def contains(self, address, size):
-        """Whether this packed address is in one of them."""
-        whole: cython.int
-        rest: cython.int
-        mask: cython.int
-        for packed, bits in self.networks:
-            if len(packed) != size:
-                continue
-            network: bytes = packed
-            raw: cython.p_const_uchar = network
-            whole = bits // 8
-            rest = bits % 8
-            if memcmp(raw, address, whole):
-                continue
-            mask = 0xFF00 >> rest & 0xFF
-            if rest == 0 or raw[whole] & mask == address[whole] & mask:
-                return True
-        return False
 
 
 @cython.cclass
@@ -117,7 +91,12 @@ class Listener(Handler):
                 if errno == EAGAIN:
                     return 0
                 continue  # the client has gone again (ECONNABORTED and its kin, accept(2))
-            self.welcome(fd, cython.address(address[0]))
+            try:
+                self.welcome(fd, cython.address(address[0]))
+            except OSError as error:  # no memory for another watch: the listener itself is well
+                close(fd)
+                self.on_trouble(error.errno or EMFILE)
+                return self.stop()
         return 0
 
     def welcome(self, fd, address):
@@ -141,6 +120,9 @@ class Listener(Handler):
             size = 16
             down.client_port = ntohs(v6.sin6_port)
             down.loopback = is_loopback6(packed)
+            if is_mapped(packed):  # a client of IPv4 on a socket for both
+                packed += 12
+                size = 4
         if size:
             inet_ntop(AF_INET if size == 4 else AF_INET6, packed, down.client, 46)
             down.client_size = cython.cast(cython.int, strlen(down.client))
@@ -150,10 +132,22 @@ class Listener(Handler):
             down.client_size = 5
             down.loopback = True
             down.trusted = self.trusted is not None
+        down.networks = self.trusted
+        self.services.host.attach(fd, down, ROLE_STREAM)
         self.services.cells.add(C_ACCEPTED, 1)
         self.services.clients += 1
-        self.services.host.attach(fd, down, ROLE_STREAM)
         return down.connection.set_deadline(self.services.settings.idle_ms)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def is_mapped(packed: cython.p_const_uchar) -> cython.bint:
+    """::ffff:0.0.0.0/96, an IPv4 address in an IPv6 one."""
+    i: cython.int
+    for i in range(10):
+        if packed[i]:
+            return False
+    return packed[10] == 255 and packed[11] == 255
 
 
 @cython.cfunc
@@ -161,12 +155,9 @@ class Listener(Handler):
 def is_loopback6(packed: cython.p_const_uchar) -> cython.bint:
     """::1 or ::ffff:127.0.0.0/104."""
     i: cython.int
-    for i in range(10):
-        if packed[i]:
-            return False
-    if packed[10] == 255 and packed[11] == 255:
+    if is_mapped(packed):
         return packed[12] == 127
-    for i in range(10, 15):
+    for i in range(15):
         if packed[i]:
             return False
     return packed[15] == 1

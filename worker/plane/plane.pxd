@@ -1,8 +1,9 @@
 # The plane as the worker's Python sees it.
 from worker.plane.exchange cimport Exchange, Services
-from worker.plane.listener cimport Listener, TrustedNetworks
+from worker.plane.listener cimport Listener
 from worker.plane.pool cimport Pools
 from worker.plane.reactor cimport Reactor
+from worker.plane.trusted cimport TrustedNetworks
 
 cdef class Plane(Services):
     cdef readonly Reactor reactor

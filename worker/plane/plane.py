@@ -16,11 +16,14 @@ from cython.cimports.worker.plane.exchange import (
 )
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
 from cython.cimports.worker.plane.hooks import run_hook, session_of, take_answer
-from cython.cimports.worker.plane.listener import Listener, TrustedNetworks
+from cython.cimports.worker.plane.listener import Listener
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.pool import Pools
 from cython.cimports.worker.plane.reactor import Reactor
 from cython.cimports.worker.plane.route import RouteTable
+from cython.cimports.worker.plane.trusted import TrustedNetworks
+
+FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
 SETTINGS = (
     "head_bytes",
@@ -57,6 +60,7 @@ class Plane(Services):
         self.spare = []
         self.trusted = TrustedNetworks(trusted) if trusted else None
         self.path_memory = self.arena.reserve(65536)
+        self.retry_credit = FIRST_RETRIES
         self.random_state = int.from_bytes(os.urandom(8), "little") | 1
         self.runner = events.run
         self.on_error = self.tell_refused

@@ -8,6 +8,7 @@ cdef class PeerConnections:
     cdef list idle                         # of H1Upstream, the most recently used last
     cdef int open
     cdef list waiting                      # of Exchange, in order
+    cdef bint serving                      # serve_waiting is at work
 
 cdef class Pools(Lender):
     cdef Services services
@@ -17,6 +18,8 @@ cdef class Pools(Lender):
     cdef PeerConnections of(self, Peer peer)
     cdef H1Upstream idle_one(self, PeerConnections connections)
     cdef int dial(self, Exchange x) except -1
+    cdef int lend(self, PeerConnections connections, Exchange x) except -1
+    cdef int unqueue(self, PeerConnections connections, Exchange x) except -1
     cdef int open_one(self, PeerConnections connections, Exchange x) except -1
     cdef int wait(self, PeerConnections connections, Exchange x) except -1
     cdef int forget(self, Exchange x) except -1

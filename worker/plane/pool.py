@@ -5,6 +5,8 @@ deadline. A peer's cap holds for the host: the in-flight counts are shared by al
 those who wait are also looked at every tick.
 """
 
+import os
+
 import cython
 from cython.cimports.worker.plane.attempts import upstream_failed, upstream_ready
 from cython.cimports.worker.plane.cells import C_UPSTREAM_OPENED
@@ -12,8 +14,8 @@ from cython.cimports.worker.plane.connection import ROLE_CONNECTING
 from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange
 from cython.cimports.worker.plane.h1_upstream import (
     U_CONNECTING,
-    U_HEAD,
     U_IDLE,
+    U_LENT,
     H1Upstream,
     Lender,
 )
@@ -78,10 +80,17 @@ class Pools(Lender):
     def dial(self, x):
         """A connection for this exchange: a pooled one now, a new one later, or a place in the queue."""
         connections: PeerConnections = self.of(x.peer)
-        up: H1Upstream = None
         cap: cython.int = x.peer.max_connections
-        if cap and self.services.cells.in_flight(x.peer.cell) >= cap:
+        if cap and (connections.waiting or self.services.cells.in_flight(x.peer.cell) >= cap):
             return self.wait(connections, x)
+        return self.lend(connections, x)
+
+    def lend(self, connections, x):
+        """There is a place: a pooled connection or a new one. The place is taken now, not when it is made."""
+        up: H1Upstream = None
+        if not x.counted:
+            self.services.cells.enter_peer(x.peer.cell)
+            x.counted = True
         if not x.fresh:
             up = self.idle_one(connections)
         if up is not None:
@@ -97,7 +106,7 @@ class Pools(Lender):
             self.idle_count -= 1
             if up.connection.fd >= 0 and not up.connection.peer_done and not up.connection.readable:
                 up.connection.clear_deadline()
-                up.state = U_HEAD
+                up.state = U_LENT
                 return up
             up.cut()
         return None
@@ -109,8 +118,8 @@ class Pools(Lender):
         one: cython.int = 1
         address: bytes = peer.sockaddr
         fd: cython.int = socket(peer.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-        if fd < 0:
-            return upstream_failed(x, END_CONNECT_FAILED, True)
+        if fd < 0:  # our own want of descriptors says nothing about the peer
+            return x.refuse(503, END_CONNECT_FAILED, f"no socket: {os.strerror(errno)}")
         if peer.family != AF_UNIX:
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), 4)
         raw: cython.p_const_char = address
@@ -123,7 +132,11 @@ class Pools(Lender):
         up.lender = self
         up.peer = peer
         up.state = U_CONNECTING
-        self.services.host.attach(fd, up, ROLE_CONNECTING)
+        try:
+            self.services.host.attach(fd, up, ROLE_CONNECTING)
+        except OSError as error:
+            close(fd)
+            return x.refuse(503, END_CONNECT_FAILED, f"no socket: {error}")
         up.connection.set_deadline(x.route.connect_ms)
         connections.open += 1
         self.opened += 1
@@ -140,7 +153,7 @@ class Pools(Lender):
             if x is None:
                 return self.take_back(up)
             x.dialing = None
-            up.state = U_HEAD
+            up.state = U_LENT
             return upstream_ready(x, up, False)
         if x is None:
             return 0
@@ -152,7 +165,7 @@ class Pools(Lender):
     def take_back(self, up):
         """A connection is free again: for who waits, else to the idle ones."""
         connections: PeerConnections = self.of(up.peer)
-        if up.peer.retired:
+        if up.peer.retired or self.services.settings.upstream_idle_count <= 0:
             return up.cut()
         up.state = U_IDLE
         up.connection.reading = True
@@ -190,30 +203,48 @@ class Pools(Lender):
         x.state = X_QUEUED
         x.queued_ms = self.services.host.now_ms
         connections.waiting.append(x)
+        self.services.cells.queued(x.route.pool.queue_cell, 1)
+        return 0
+
+    def unqueue(self, connections, x):
+        """Its waiting is over, whatever comes next."""
+        connections.waiting.remove(x)
+        x.state = X_DIALING
+        x.record.queue_us += (self.services.host.now_ms - x.queued_ms) * 1000
+        self.services.cells.queued(x.route.pool.queue_cell, -1)
         return 0
 
     def forget(self, x):
-        """The exchange ends before it got its connection."""
-        if x.state == X_QUEUED and x.peer is not None:
-            connections: PeerConnections = self.of(x.peer)
-            if x in connections.waiting:
-                connections.waiting.remove(x)
+        """The exchange has left its peer, whether it had a connection yet or not; its place is free."""
+        connections: PeerConnections = self.of(x.peer)
         up: H1Upstream = x.dialing
+        if x.state == X_QUEUED:
+            self.unqueue(connections, x)
         if up is not None:  # it may yet serve another
             self.dialing.pop(up, None)
             x.dialing = None
+        if connections.waiting:
+            return self.serve_waiting(connections)
         return 0
 
     def serve_waiting(self, connections):
         """Let those who wait go on while there are places."""
         x: Exchange
-        while connections.waiting and (
-            self.services.cells.in_flight(connections.peer.cell) < connections.peer.max_connections
-        ):
-            x = connections.waiting.pop(0)
-            x.state = X_DIALING
-            x.record.queue_us += (self.services.host.now_ms - x.queued_ms) * 1000
-            self.dial(x)
+        if (
+            connections.serving
+        ):  # one of them has failed already: the loop below goes on with the next
+            return 0
+        connections.serving = True
+        try:
+            while connections.waiting and (
+                self.services.cells.in_flight(connections.peer.cell)
+                < connections.peer.max_connections
+            ):
+                x = connections.waiting[0]
+                self.unqueue(connections, x)
+                self.lend(connections, x)
+        finally:
+            connections.serving = False
         return 0
 
     def tick(self):
@@ -228,9 +259,7 @@ class Pools(Lender):
                 x = connections.waiting[0]
                 if self.services.host.now_ms - x.queued_ms < x.route.pool.queue_ms:
                     break
-                connections.waiting.pop(0)
-                x.record.queue_us += (self.services.host.now_ms - x.queued_ms) * 1000
-                x.state = X_DIALING
+                self.unqueue(connections, x)
                 x.refuse(503, END_QUEUE_FULL, "no place at a peer became free in time")
         self.known = [
             connections

@@ -71,6 +71,10 @@ class Reactor(Roster):
         if not self.turning:
             self.flush()
             self.sweep()
+            for connection in self.wanted or self.dirty:
+                if cython.cast(Connection, connection).fd >= 0:
+                    self.nudge(connection)
+                    break
         return 0
 
     def turn(self):
@@ -121,7 +125,8 @@ class Reactor(Roster):
         if events & (ERR | HUP):
             connection.failed = True
             connection.readable = True
-            if not connection.reading and connection.fd >= 0:
+            # An origin's last bytes may still be in the socket: they are read first, once there is room.
+            if not connection.reading and connection.fd >= 0 and not connection.handler.eager:
                 return connection.handler.on_failed(ECONNRESET)
         if events & EPOLLRDHUP:
             connection.peer_done = True
@@ -226,6 +231,8 @@ class Reactor(Roster):
         while self.dirty and waves < ROUNDS:
             self.flush_wave()
             waves += 1
+        for connection in self.dirty:  # the next turn's; this turn's memory is not theirs any more
+            cython.cast(Connection, connection).keep_unsent(0)
         return 0
 
     def flush_wave(self):
@@ -288,6 +295,11 @@ class Reactor(Roster):
         """A handler raised: that connection ends, the others never notice."""
         what: str = repr(connection)
         handler: Handler = connection.handler
+        if (
+            connection.role == ROLE_LISTENER
+        ):  # it is the master's, and the next client may fare better
+            self.on_fault(error, what)
+            return 0
         connection.close()
         self.on_fault(error, what)
         if handler is not None:

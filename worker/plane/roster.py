@@ -8,6 +8,7 @@ from cython.cimports.worker.plane.syscalls import (
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
+    EPOLL_CTL_MOD,
     EPOLLIN,
     EPOLLOUT,
     EPOLLRDHUP,
@@ -73,8 +74,29 @@ class Roster(Host):
         # A listener is level-triggered: its queue may be longer than one turn accepts.
         event.events = EPOLLIN if role == ROLE_LISTENER else WATCHED
         if epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, cython.address(event)) < 0:
-            raise OSError(errno, "epoll_ctl")
+            problem: cython.int = errno
+            self.detach(connection)
+            connection.fd = -1
+            raise OSError(problem, "epoll_ctl")
         return connection
+
+    def surrender(self, connection):
+        """Give the descriptor up without closing it; returns it."""
+        event: epoll_event
+        fd: cython.int = connection.fd
+        epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, cython.address(event))
+        self.detach(connection)
+        connection.fd = -1
+        connection.handler = None
+        return fd
+
+    def nudge(self, connection):
+        """Have epoll speak again of what it has said already: a turn is wanted, and nobody would come."""
+        event: epoll_event
+        event.data.u64 = connection.index
+        event.events = WATCHED
+        epoll_ctl(self.epoll, EPOLL_CTL_MOD, connection.fd, cython.address(event))
+        return 0
 
     def detach(self, connection):
         """Forget a connection without closing its descriptor."""
