@@ -269,6 +269,32 @@ def test_hooks_answer_change_and_fail_alone(launch, origin, tmp_path):
     assert f"Gate.request_filter ({tmp_path}/gate.py:" in worker.error.read_text()
 
 
+WRONG = """
+from pingpy import Filter, Peer, ProxyApp
+
+class Wrong(ProxyApp[None]):
+    async def request_filter(self, session, ctx):
+        return "no response" if session.request.target == "/text" else None
+
+    def upstream_peer(self, session, ctx):
+        if session.request.target == "/exit":
+            raise SystemExit(3)
+        return Peer("backend", 80) if session.request.target == "/name" else None
+"""
+
+
+def test_an_answer_that_cannot_be_used_is_a_500_for_that_request_alone(launch, tmp_path):
+    (tmp_path / "wrong.py").write_text(WRONG)
+    module = '[[modules]]\npath = "wrong.py"\nclass = "Wrong"\n[proxy]\nfilters = ["wrong"]\n'
+    worker = launch(module).start()
+    kept = worker.connection()
+    for path in ("/text", "/name", "/exit"):
+        assert worker.get(path, kept)[0].status == 500, path
+        assert worker.get("/good", kept)[0].status == 200
+    until(lambda: "a peer's host is an address, not a name" in worker.error.read_text())
+    assert "upstream_peer raised SystemExit: 3" in worker.error.read_text()
+
+
 @pytest.mark.parametrize(
     ("source", "code", "said"),
     [

@@ -73,7 +73,7 @@ def run_hook(x, phase):
             answer = hook(session)
         else:
             answer = hook(session, x.ctx)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a hook that exits must not take the worker along
         return take_answer(x, phase, None, error)
     if answer is None:
         return PHASE_GO_ON
@@ -96,14 +96,24 @@ def park(x: Exchange, phase: cython.int, answer: object) -> cython.int:
 
 
 def take_answer(x, phase, answer, error):
-    """What the hook decided."""
-    if error is not None:
-        x.services.cells.add(C_HOOK_ERRORS, 1)
-        x.services.hook_raised(x, NAMES[phase], error)
-        if phase == PH_LOGGING:
-            return PHASE_GO_ON
-        x.refuse(500, END_HOOK_RAISED, f"{NAMES[phase]} raised {type(error).__name__}: {error}")
-        return PHASE_ANSWERED
+    """What the hook decided; an answer that cannot be used is an error of the hook's."""
+    if error is None:
+        try:
+            return use_answer(x, phase, answer)
+        except Exception as unusable:
+            error = unusable
+    x.services.cells.add(C_HOOK_ERRORS, 1)
+    x.services.hook_raised(x, NAMES[phase], error)
+    if phase == PH_LOGGING:
+        return PHASE_GO_ON
+    x.refuse(500, END_HOOK_RAISED, f"{NAMES[phase]} raised {type(error).__name__}: {error}")
+    return PHASE_ANSWERED
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def use_answer(x: Exchange, phase: cython.int, answer: object) -> cython.int:
+    """Go on with it, or send it."""
     if x.state == X_PARKED:
         x.state = X_ROUTING if phase <= PH_PEER else X_SENT
         if phase == PH_UPSTREAM_REQUEST:
