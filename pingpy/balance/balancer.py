@@ -13,7 +13,8 @@ from pingpy.session import Session
 class PeerChooser(Protocol):
     """What `load_balancing = "module:Class"` names: made once per pool and worker, without arguments.
 
-    `peers` are those that may be picked now: up, not drained, not tried before. None: no peer, hence 503.
+    `peers` are those that may be picked now: up, not drained, not at their cap, not tried before; each has `text` (its
+    address) and `name`, both bytes, and `weight`. None: no peer, hence 503.
     """
 
     def pick(self, session: Session, peers: Sequence[Any]) -> Any | None:

@@ -272,6 +272,34 @@ def test_a_pool_without_peers_is_pending_until_it_has_some():
     assert not pool.pending
 
 
+class Last:
+    """Picks the last one, or what it is told."""
+
+    answer = None
+
+    def pick(self, session, peers):
+        self.seen = (session, [peer.text for peer in peers])
+        return self.answer or peers[-1]
+
+
+def test_a_balancer_of_the_users_sees_only_who_may_be_picked():
+    chooser = Last()
+    pool = make("RoundRobin", 1, 1, 0, 1)
+    own = RoundRobin(b"custom", CELLS, custom=chooser)
+    assert own.pick_custom_for("session") is None
+    own.set_peers(pool.peers)
+    first, second, drained, last = pool.peers
+    assert own.pick_custom_for("session") is last
+    assert chooser.seen == ("session", [b"A", b"B", b"D"])
+    assert own.pick_custom_for("session", [last], 1) is second
+    CELLS.set_probe(second.cell, layout.PROBE_DOWN, 1)
+    assert own.pick_custom_for("session", [last], 100) is first
+    assert own.pick_custom_for("session", [last, first], 100) is None
+    chooser.answer = drained
+    with pytest.raises(ValueError, match="Last.pick"):
+        own.pick_custom_for("session", None, 100)
+
+
 def test_a_peer_coming_back_gets_no_credit_for_the_time_away():
     pool = make("RoundRobin", 1, 1)
     CELLS.set_probe(pool.peers[1].cell, layout.PROBE_DOWN, 1)

@@ -21,12 +21,14 @@ cdef class Pool:
     cdef readonly bint pending             # its names have not been resolved yet
     cdef readonly int max_retries, queue_size
     cdef readonly long long queue_ms
-    cdef readonly object custom            # None, or a Balancer of the user's: pick(session, peers)
+    cdef readonly object custom            # None, or a balancer of the user's: see pick_custom
     cdef readonly long long queue_cell     # for Cells.queued()
     cdef Cells cells
     # `key` (a hash) is used by the hashing algorithms; `tried` is a bitmask-free list of peers already tried (or None).
     # Returns None when there is none left. Down peers are skipped; when all are down any may be picked (panic mode).
     cdef Peer pick(self, unsigned int key, list tried, long long now_ms)
+    # The same by `custom`, when that is not None: call it instead of pick(). May raise whatever the user's code raises.
+    cdef Peer pick_custom(self, object session, list tried, long long now_ms)
     cdef readonly int hash_needs           # 0 nothing, 1 client address, 2 a request key: see Route.hash_request
     cdef readonly bint panic               # no peer is usable: all are tried
 

@@ -127,6 +127,28 @@ class Pool:
             return None
         return cython.cast(Peer, self.peers[index])
 
+    def pick_custom(self, session, tried, now_ms):
+        """What the user's balancer picks among the candidates; None when it picks none. What it raises is passed on."""
+        position: cython.int
+        index: cython.int
+        peers: list = []
+        if self.stale or now_ms - self.looked_ms >= LOOK_MS:
+            self.look(now_ms)
+        for position in range(self.live_count):
+            index = self.live[position]
+            if self.allowed(index, tried, now_ms):
+                peers.append(self.peers[index])
+        if not peers:
+            return None
+        chosen = self.custom.pick(session, peers)
+        if chosen is None:
+            return None
+        if chosen not in peers:
+            raise ValueError(
+                f"{type(self.custom).__name__}.pick() must return one of the peers it was given"
+            )
+        return cython.cast(Peer, chosen)
+
     def look(self, now_ms):
         """List the candidates: peers with a weight that are usable; when none is, all with a weight."""
         index: cython.int
@@ -202,13 +224,12 @@ class Pool:
         mixed: cython.ulonglong = (self.random_state * STAR) >> 32
         return cython.cast(cython.uint, (mixed * below) >> 32)
 
-    # ---- for Python: status, custom balancers, tests
+    # ---- for Python: tests and measurements
 
     def pick_for(self, key: cython.uint = 0, tried=None, now_ms: cython.longlong = 0):
         """pick(), from Python."""
         return self.pick(key, tried, now_ms)
 
-    def usable_peers(self, now_ms: cython.longlong):
-        """The candidates, for a custom balancer."""
-        self.look(now_ms)
-        return [self.peers[self.live[position]] for position in range(self.live_count)]
+    def pick_custom_for(self, session, tried=None, now_ms: cython.longlong = 0):
+        """pick_custom(), from Python."""
+        return self.pick_custom(session, tried, now_ms)

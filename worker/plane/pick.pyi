@@ -63,5 +63,7 @@ class Pool:
         self, key: int = 0, tried: list[Peer] | None = None, now_ms: int = 0
     ) -> Peer | None:
         """The peer for a request."""
-    def usable_peers(self, now_ms: int) -> list[Peer]:
-        """The candidates, for a custom balancer."""
+    def pick_custom_for(
+        self, session: Any, tried: list[Peer] | None = None, now_ms: int = 0
+    ) -> Peer | None:
+        """What the user's balancer picks."""
