@@ -296,7 +296,7 @@ def test_a_balancer_of_the_users_sees_only_who_may_be_picked():
     assert own.pick_custom_for("session", [last], 100) is first
     assert own.pick_custom_for("session", [last, first], 100) is None
     chooser.answer = drained
-    with pytest.raises(ValueError, match="Last.pick"):
+    with pytest.raises(ValueError, match="one of the peers"):
         own.pick_custom_for("session", None, 100)
 
 
