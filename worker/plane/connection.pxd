@@ -1,5 +1,6 @@
 # A socket as the plane sees it: readiness, queued output, a deadline, and the handler that gets the bytes.
 from worker.plane.buffer cimport Arena, Chain
+from worker.plane.pipe cimport Pipe, Pipes
 
 cdef enum:
     MAX_SLICES = 4
@@ -9,6 +10,7 @@ cdef class Handler:
     cdef Connection connection
     cdef bint eager                                                        # its events are decided before the others'
     cdef int on_data(self, long long offset, long long size) except -1     # valid until the turn ends
+    cdef int on_spliced(self, long long size) except -1                    # so much went to the connection's sink unseen
     cdef int on_eof(self) except -1
     cdef int on_failed(self, int error) except -1                          # reset, or a write failed: unsent output is lost
     cdef int on_blocked(self) except -1                                    # the kernel did not take all output
@@ -17,6 +19,7 @@ cdef class Handler:
     cdef int on_deadline(self) except -1
     cdef int on_acceptable(self) except -1
     cdef int on_closed(self) except -1                                     # the descriptor is gone, for whatever reason
+    cdef Connection takes_raw(self)                                        # where body bytes may go as they are, or None
 
 cdef enum Role:
     ROLE_STREAM = 0
@@ -41,6 +44,10 @@ cdef class Connection:
     cdef bint blocked                      # on_blocked was said, on_drained is owed
     cdef int finishing                     # once all output is out: FINISH_CLOSE, FINISH_SENDING, or 0
     cdef bint wide                         # a long body is under way: read in large pieces
+    cdef Connection sink                   # where bytes go by splice: see splice.py; None: to the handler
+    cdef long long sink_left               # how many may
+    cdef bint trickling                    # the last read was a short one: the next does without a pipe
+    cdef Pipe pipe                         # output that comes before all other; None: none
     cdef long long deadline_ms             # 0: none
     cdef Chain chain                       # output from earlier turns
     cdef int slices                        # output of this turn, not in the chain
@@ -73,6 +80,7 @@ cdef class Host:
     cdef list wanted                       # readable, and the handler wants bytes
     cdef list dirty                        # with output to send
     cdef list trash                        # blocks (offsets) and descriptors (-fd - 1) that live until the turn's end
+    cdef Pipes pipes
     cdef long long scratch, scratch_used   # memory for output made in this turn
     cdef int open_connections
     cdef long long next_id

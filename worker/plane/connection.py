@@ -21,6 +21,9 @@ class Handler:
     def on_data(self, offset, size):
         raise NotImplementedError
 
+    def on_spliced(self, size):
+        raise NotImplementedError
+
     def on_eof(self):
         raise NotImplementedError
 
@@ -44,6 +47,9 @@ class Handler:
 
     def on_closed(self):
         return 0
+
+    def takes_raw(self):
+        return None
 
 
 @cython.freelist(256)
@@ -132,6 +138,8 @@ class Connection:
         """Bytes that are queued and not yet with the kernel."""
         total: cython.longlong = self.chain.bytes
         i: cython.int
+        if self.pipe is not None:
+            total += self.pipe.inside
         for i in range(self.slices):
             total += self.slice_size[i]
         return total
@@ -191,6 +199,10 @@ class Connection:
         self.slices = 0
         if self.chain.bytes:
             self.host.arena.chain_clear(cython.address(self.chain))
+        if self.pipe is not None:
+            self.host.pipes.give_back(self.pipe)
+            self.pipe = None
+        self.sink = None
         self.handler = None
         self.host.close_later(fd)
         return handler.on_closed()

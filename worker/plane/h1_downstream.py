@@ -54,6 +54,9 @@ class H1Downstream(H1Requests):
             self.connection.resume()
         return 0
 
+    def takes_raw(self):
+        return None if self.tls or self.chunked or self.head_only else self.connection
+
     def hold(self):
         return self.connection.pause()
 

@@ -40,6 +40,7 @@ cdef class H1Requests(Side):
     cdef int expect_body(self, Exchange x) except -1
     cdef int bad_body(self) except -1
     cdef bint body_too_slow(self) except -1
+    cdef int splice_rest(self, Exchange x) except -1
     cdef int append(self, long long offset, long long size) except -1
     cdef long long take_body(self, long long offset, long long end) except -2
     cdef int fill_record(self, Exchange x) except -1

@@ -20,6 +20,7 @@ from cython.cimports.worker.plane.h1_parse import (
     worth_scanning,
 )
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_LENGTH, BODY_NONE
+from cython.cimports.worker.plane.hooks import body_is_filtered
 from cython.cimports.worker.plane.record import END_BAD_REQUEST, END_CLIENT_TIMEOUT, Record
 
 UNSENT_BYTES = cython.declare(
@@ -28,6 +29,8 @@ UNSENT_BYTES = cython.declare(
 DISCARD_BYTES = cython.declare(
     cython.longlong, 1 << 18
 )  # of a body nobody wants; then the connection closes
+
+SPLICE_FROM_BYTES = cython.declare(cython.longlong, 65536)  # below, reading and writing is cheaper
 
 
 @cython.cclass
@@ -264,6 +267,7 @@ class H1Requests(Side):
             cython.address(piece),
         )
         self.body_read += piece.position - offset
+        self.connection.sink_left = self.incoming.left
         if self.body_too_slow():
             self.persistent = False
             self.exchange.refuse(408, END_CLIENT_TIMEOUT, "the request body came too slowly")
@@ -287,6 +291,7 @@ class H1Requests(Side):
                 x.request_body(piece.offset, piece.size, True)
         elif piece.size:
             x.request_body(piece.offset, piece.size, False)
+            self.splice_rest(x)
         if not piece.last and piece.position < end and self.state != D_LINGER:
             # A chunk line or trailers in pieces: shown again with what follows.
             self.keep(piece.position, end - piece.position)
@@ -294,6 +299,35 @@ class H1Requests(Side):
             self.connection.resume()
             return -1
         return piece.position
+
+    def splice_rest(self, x):
+        """What is still to come of a long counted body goes from socket to socket, unless somebody wants to see it."""
+        if self.incoming.kind == BODY_LENGTH and self.incoming.left > SPLICE_FROM_BYTES:
+            if self.state == D_BODY and not self.tls and self.exchange is x and x.up is not None:
+                if self.connection.sink is None and not body_is_filtered(x, "request_body_filter"):
+                    self.connection.sink = x.up.takes_raw()
+        return 0
+
+    def on_spliced(self, size):
+        x: Exchange = self.exchange
+        if x is None or x.up is None or self.state != D_BODY:
+            return self.on_failed(0)
+        self.incoming.left -= size
+        self.body_read += size
+        x.body_seen += size
+        x.record.request_bytes += size
+        x.record.tries[x.record.attempts - 1].bytes_sent += size
+        if self.body_too_slow():
+            self.persistent = False
+            return x.refuse(408, END_CLIENT_TIMEOUT, "the request body came too slowly")
+        if self.incoming.left > 0:
+            x.up.connection.set_deadline(x.route.response_ms)
+            return self.connection.set_deadline(self.services.settings.body_ms)
+        self.state = D_WAIT
+        self.connection.sink = None
+        self.connection.clear_deadline()
+        self.connection.pause()
+        return x.request_body(0, 0, True)
 
     def body_too_slow(self):
         """Less than the least rate on the average since the body began, or since we last held it up."""

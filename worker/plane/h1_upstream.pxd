@@ -34,4 +34,5 @@ cdef class H1Upstream(Side):
     cdef int take_head(self, long long offset, long long end) except -1
     cdef int frame_body(self, Exchange x) except -1
     cdef int take_body(self, long long offset, long long end, bint first) except -1
+    cdef int splice_rest(self, Exchange x) except -1
     cdef int bad_response(self, str cause) except -1

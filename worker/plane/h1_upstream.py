@@ -45,6 +45,7 @@ from cython.cimports.worker.plane.h1_write import (
     head_room,
     render_request,
 )
+from cython.cimports.worker.plane.hooks import body_is_filtered
 from cython.cimports.worker.plane.record import (
     END_BAD_RESPONSE,
     END_UPSTREAM_CLOSED,
@@ -236,6 +237,7 @@ class H1Upstream(Side):
         if piece.bad:
             return self.bad_response(fault_text(self.incoming.chunks.fault))
         last: cython.bint = piece.last and not piece.trailers_size
+        self.connection.sink_left = self.incoming.left
         if piece.last:
             self.state = U_SPENT
             self.connection.clear_deadline()
@@ -245,11 +247,37 @@ class H1Upstream(Side):
             self.keep(piece.position, end - piece.position)
         if first:
             response_start(x, piece.offset, piece.size, last)
+            self.splice_rest(x)
         elif piece.size or last:
             response_data(x, piece.offset, piece.size, last)
         if piece.last and not last and self.exchange is x:
             response_trailers(x, piece.trailers, piece.trailers_size)
         return 0
+
+    def splice_rest(self, x):
+        """What is still to come of a long counted body goes from socket to socket, unless somebody wants to see it."""
+        if self.incoming.kind == BODY_LENGTH and self.incoming.left > WIDE_FROM_BYTES:
+            if self.exchange is x and not body_is_filtered(x, "response_body_filter"):
+                self.connection.sink = x.down.takes_raw()
+        return 0
+
+    def takes_raw(self):
+        return None if self.chunked else self.connection
+
+    def on_spliced(self, size):
+        x: Exchange = self.exchange
+        if x is None or self.state != U_BODY:
+            return self.on_failed(0)
+        self.incoming.left -= size
+        x.record.tries[x.record.attempts - 1].bytes_received += size
+        x.record.body_bytes_sent += size
+        x.record.bytes_sent += size
+        if self.incoming.left > 0:
+            return self.connection.set_deadline(x.route.response_ms)
+        self.state = U_SPENT
+        self.connection.sink = None
+        self.connection.clear_deadline()
+        return response_data(x, 0, 0, True)
 
     def bad_response(self, cause):
         """What came is no HTTP response."""
@@ -290,6 +318,7 @@ class H1Upstream(Side):
         ):
             return self.cut()
         self.connection.wide = False
+        self.connection.sink = None
         return self.lender.take_back(self)
 
     def cut(self):

@@ -82,6 +82,13 @@ def run_hook(x, phase):
     return take_answer(x, phase, answer, None)
 
 
+def body_is_filtered(x, name):
+    phases = x.services.hooks
+    if x.route.hooks is not None:
+        phases = x.route.hooks
+    return phases is not None and getattr(phases, name) is not None
+
+
 @cython.cfunc
 @cython.exceptval(-1)
 def park(x: Exchange, phase: cython.int, answer: object) -> cython.int:

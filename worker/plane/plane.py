@@ -202,6 +202,7 @@ class Plane(Services):
             "upstream_opened": self.pools.opened,
             "upstream_reused": self.pools.reused,
             "arena_used_bytes": self.arena.used_bytes,
+            "spliced_bytes": self.reactor.pipes.passed,
             "listeners": len(self.listeners),
         }
 

@@ -14,6 +14,8 @@ cdef class Reactor(Roster):
     cdef int note(self, Connection connection, unsigned int events) except -1
     cdef int read_all(self) except -1
     cdef int decide(self, int i) except -1
+    cdef bint pass_on(self, Connection connection) except -1
+    cdef int tell(self, Connection connection, long long offset, long long size) except -1
     cdef int settle(self, Connection connection, long long size) except -1
     cdef int expire(self) except -1
     cdef int flush(self) except -1

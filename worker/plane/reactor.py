@@ -14,6 +14,7 @@ from cython.cimports.worker.plane.connection import (
     ROLE_LISTENER,
     ROLE_STREAM,
 )
+from cython.cimports.worker.plane.splice import NOT_SPLICED, splice_in, splice_out
 from cython.cimports.worker.plane.syscalls import (
     EAGAIN,
     ECONNRESET,
@@ -108,8 +109,9 @@ class Reactor(Roster):
         """Remember what epoll said of one connection; the rare events are handled here."""
         problem: cython.int = 0
         size: socklen_t = 4
+        handler: Handler = connection.handler
         if connection.role == ROLE_LISTENER:
-            return connection.handler.on_acceptable()
+            return handler.on_acceptable()
         if connection.role == ROLE_CONNECTING:
             if not events & (OUT | ERR | HUP):
                 return 0
@@ -117,17 +119,17 @@ class Reactor(Roster):
                 connection.fd, SOL_SOCKET, SO_ERROR, cython.address(problem), cython.address(size)
             )
             if problem or events & HUP:
-                return connection.handler.on_failed(problem or ECONNRESET)
+                return handler.on_failed(problem or ECONNRESET)
             connection.role = ROLE_STREAM
             connection.reading = True
             connection.writable = True
-            connection.handler.on_connected()
+            handler.on_connected()
         if events & (ERR | HUP):
             connection.failed = True
             connection.readable = True
             # An origin's last bytes may still be in the socket: they are read first, once there is room.
-            if not connection.reading and connection.fd >= 0 and not connection.handler.eager:
-                return connection.handler.on_failed(ECONNRESET)
+            if not connection.reading and connection.fd >= 0 and not handler.eager:
+                return handler.on_failed(ECONNRESET)
         if events & EPOLLRDHUP:
             connection.peer_done = True
             connection.readable = True
@@ -138,7 +140,7 @@ class Reactor(Roster):
             self.wanted.append(connection)
         if events & OUT and not connection.writable:
             connection.writable = True
-            if connection.chain.bytes:
+            if connection.chain.bytes or connection.pipe is not None:
                 connection.mark_dirty()
         return 0
 
@@ -156,7 +158,9 @@ class Reactor(Roster):
                 self.wanted.append(connection)
                 continue
             connection.listed = False
-            if connection.fd >= 0 and connection.reading:
+            if connection.fd < 0 or not connection.reading:
+                continue
+            if connection.sink is None or not self.pass_on(connection):
                 batch.connections.append(connection)
         batch.count = cython.cast(cython.int, len(batch.connections))
         if batch.count == 0:
@@ -175,25 +179,42 @@ class Reactor(Roster):
     def decide(self, i):
         """Hand what was read to the handler."""
         batch: Batch = self.batch
-        connection: Connection = batch.connections[i]
         size: cython.longlong = batch.size[i]
         if size == DECIDED:
             return 0
         batch.size[i] = DECIDED  # a handler that is exchanged meanwhile must not see it twice
+        return self.tell(batch.connections[i], batch.offset[i], size)
+
+    def pass_on(self, connection):
+        """Read a connection that has a sink; False: it must be read in the ordinary way."""
+        size: cython.longlong = splice_in(connection)
+        if size == NOT_SPLICED:
+            return False
+        self.tell(connection, 0, size)
+        return True
+
+    def tell(self, connection, offset, size):
+        """What a read gave: bytes in memory, bytes in a pipe (no offset), the end, or an error."""
+        handler: Handler = connection.handler  # held: it may let go of its connection meanwhile
+        connection.trickling = size < SLOT_BYTES
         try:
-            if size > 0:
+            if size > 0 and offset:
                 connection.bytes_in += size
                 self.settle(connection, size)
-                connection.handler.on_data(batch.offset[i], size)
+                handler.on_data(offset, size)
+            elif size > 0:  # whether the socket is empty now, only another read can say
+                connection.listed = True
+                self.wanted.append(connection)
+                handler.on_spliced(size)
             elif size == 0:
                 connection.readable = False
                 connection.peer_done = True
-                connection.handler.on_eof()
+                handler.on_eof()
             elif size == -EAGAIN or size == -EINTR:
                 connection.readable = size == -EINTR
             else:
                 connection.readable = False
-                connection.handler.on_failed(cython.cast(cython.int, -size))
+                handler.on_failed(cython.cast(cython.int, -size))
         except Exception as error:
             self.fault(connection, error)
         return 0
@@ -210,6 +231,7 @@ class Reactor(Roster):
     def expire(self):
         """Tell the handlers whose deadline has passed."""
         connection: Connection
+        handler: Handler
         index: cython.int = self.wheel.expire(self.now_ms)
         while index >= 0:
             connection = self.connections[index]
@@ -218,8 +240,9 @@ class Reactor(Roster):
                     self.wheel.put(index, connection.deadline_ms)
                 else:
                     connection.deadline_ms = 0
+                    handler = connection.handler
                     try:
-                        connection.handler.on_deadline()
+                        handler.on_deadline()
                     except Exception as error:
                         self.fault(connection, error)
             index = self.wheel.expire(self.now_ms)
@@ -236,7 +259,9 @@ class Reactor(Roster):
         return 0
 
     def flush_wave(self):
+        """One batch of writes; what is in a connection's pipe goes before the rest of its output."""
         i: cython.int
+        problem: cython.int
         batch: Batch = self.batch
         connection: Connection
         wave: list = self.dirty
@@ -250,10 +275,13 @@ class Reactor(Roster):
             connection.dirty = False
             if connection.fd < 0:
                 continue
-            if connection.writable:
+            problem = 0
+            if connection.writable and connection.pipe is not None:
+                problem = splice_out(connection)
+            if connection.writable and problem == 0:
                 batch.connections.append(connection)
             else:
-                self.sent(connection, 0, 0)
+                self.sent(connection, 0, -problem)
         batch.count = cython.cast(cython.int, len(batch.connections))
         if batch.count:
             batch.send()
@@ -265,20 +293,21 @@ class Reactor(Roster):
 
     def sent(self, connection, shown, size):
         """Account for what the kernel took, and tell the handler when that changes anything."""
+        handler: Handler = connection.handler
         failed: cython.bint = size < 0 and size != -EAGAIN and size != -EINTR
         if size == -EAGAIN or 0 <= size < shown:
             connection.writable = False  # an EPOLLOUT edge will come
         size = max(size, 0)
         try:
             if failed:
-                return connection.handler.on_failed(ECONNRESET)
+                return handler.on_failed(ECONNRESET)
             connection.keep_unsent(size)
-            if connection.chain.bytes:
+            if connection.chain.bytes or connection.pipe is not None:
                 if connection.writable:  # only the first vectors were shown
                     connection.mark_dirty()
                 if not connection.blocked:
                     connection.blocked = True
-                    return connection.handler.on_blocked()
+                    return handler.on_blocked()
             elif connection.finishing == FINISH_CLOSE:
                 return connection.close()
             elif connection.finishing == FINISH_SENDING:
@@ -286,7 +315,7 @@ class Reactor(Roster):
                 return connection.finish_sending()
             elif connection.blocked:
                 connection.blocked = False
-                return connection.handler.on_drained()
+                return handler.on_drained()
         except Exception as error:
             self.fault(connection, error)
         return 0

@@ -2,6 +2,7 @@
 
 import cython
 from cython.cimports.worker.plane.connection import ROLE_LISTENER, ROLE_STREAM, Connection
+from cython.cimports.worker.plane.pipe import Pipes
 from cython.cimports.worker.plane.syscalls import (
     CLOCK_MONOTONIC,
     CLOCK_REALTIME,
@@ -40,6 +41,7 @@ class Roster(Host):
         self.wanted = []
         self.dirty = []
         self.trash = []
+        self.pipes = Pipes()
         self.free_indices = []
         self.retired_indices = []
         self.scratch = self.arena.reserve(SCRATCH_BYTES)
