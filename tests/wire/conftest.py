@@ -10,14 +10,22 @@ import pytest
 from tests.wire.plane_rig import Rig
 
 
-@pytest.fixture
-def make_rig() -> Iterator[Callable[..., Rig]]:
-    """Make a rig with these options; at the end nothing of any request may be left in the plane."""
+@pytest.fixture(params=["plain", "io_uring"])
+def make_rig(request: pytest.FixtureRequest) -> Iterator[Callable[..., Rig]]:
+    """Make a rig with these options; at the end nothing of any request may be left in the plane.
+
+    Every test runs twice: with a system call for each read and write, and with io_uring even for single ones.
+    """
     made: list[Rig] = []
 
     def make(**options: Any) -> Rig:
-        made.append(Rig(**options))
-        return made[-1]
+        rig = Rig(**options)
+        made.append(rig)
+        if request.param == "io_uring":
+            if not rig.plane.use_io_uring():
+                pytest.skip("io_uring is refused here")
+            rig.plane.reactor.batch.few = 0
+        return rig
 
     yield make
     for rig in made:

@@ -29,6 +29,7 @@ cdef class Ring:
 
 cdef class UringBatch(Batch):
     cdef Ring ring
+    cdef public int few                    # so many connections cost less by plain calls
     cdef unsigned int flags                # of every operation
     cdef long long[::1] outcome            # of each operation
     cdef iovec vectors[2048]               # 8 for each of BATCH connections

@@ -51,7 +51,6 @@ from cython.cimports.worker.plane.uring import (
     pingpy_uring_setup,
 )
 
-FEW = cython.declare(cython.int, 2)  # so many connections cost less by plain calls
 CANCELLING = cython.declare(
     cython.longlong, 1 << 40
 )  # marks a cancellation, whose outcome is nobody's
@@ -232,6 +231,7 @@ class UringBatch(Batch):
         self.name = "io_uring"
         self.ring = Ring()
         self.flags = MSG_DONTWAIT
+        self.few = 2
         self.outcome = array.array("q", [0]) * BATCH
         self.prove()
 
@@ -263,7 +263,7 @@ class UringBatch(Batch):
     def receive(self):
         i: cython.int
         connection: Connection
-        if self.count <= FEW or self.ring.fd < 0:
+        if self.count <= self.few or self.ring.fd < 0:
             return Batch.receive(self)
         self.prepare()
         for i in range(self.count):
@@ -287,7 +287,7 @@ class UringBatch(Batch):
 
     def send(self):
         i: cython.int
-        if self.count <= FEW or self.ring.fd < 0:
+        if self.count <= self.few or self.ring.fd < 0:
             return Batch.send(self)
         for i in range(self.count):
             self.outcome[i] = NOT_DONE
