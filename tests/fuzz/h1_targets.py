@@ -43,7 +43,7 @@ def response_head(data: bytes) -> None:
     assert whole["result"] in (0, -502) or whole["result"] > 0
     if whole["result"] > 0:
         places(data, whole)
-        theirs = heard(data, response=True)
+        theirs = heard(data[: whole["result"]], response=True)
         if theirs is not None:
             assert theirs[1].get_status_code() == whole["status"]
             assert theirs[0].fields == [(f["name"], f["value"]) for f in whole["fields"]]
@@ -72,9 +72,11 @@ def chunked_body(data: bytes) -> None:
         assert whole["fault"] == ""
         end = len(data) - len(whole["kept"])
         ear = heard(CHUNK_HEAD + data[:end])
-        assert ear is not None
-        assert ear[0].done
-        assert ear[0].body == whole["data"]
+        if ear is None:
+            assert b";" in data  # llhttp parses extensions, we drop what cannot end a line
+        else:
+            assert ear[0].done
+            assert ear[0].body == whole["data"]
     elif theirs is not None and theirs[0].done:
         assert re.search(CHUNKS_STRICTER, whole["fault"])
 
@@ -87,7 +89,7 @@ def target_forms(data: bytes) -> None:
     if normal is not None:
         assert normal.startswith(b"/")
         assert b"//" not in normal
-        assert not re.search(rb"/\.{1,2}(/|$)", normal)
+        assert not re.search(rb"/\.{1,2}(/|\Z)", normal)
     host = read_host(data)
     if host is not None:
         assert read_host(host[0]) == (host[0], 0)

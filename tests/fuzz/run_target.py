@@ -23,12 +23,14 @@ def targets() -> dict[str, tuple[Callable[[bytes], None], list[bytes], list[byte
 
 
 def load_counters(counters: Path) -> None:
-    """Make libFuzzer's symbols and our edge counters known to every extension that is loaded after this."""
+    """Make our edge counters known to every extension that is loaded after this, and to libFuzzer.
+
+    libFuzzer's own symbols stay local: seeing them, atheris would take it for linked into the interpreter.
+    """
     import atheris
 
-    (core,) = Path(atheris.__file__).parent.glob("core_with_libfuzzer*.so")
-    ctypes.CDLL(str(core), mode=ctypes.RTLD_GLOBAL)
-    ctypes.CDLL(str(counters), mode=ctypes.RTLD_GLOBAL)
+    (library,) = Path(atheris.__file__).parent.glob("core_with_libfuzzer*.so")
+    ctypes.CDLL(str(counters), mode=ctypes.RTLD_GLOBAL).announce(str(library).encode())
 
 
 def dictionary(path: Path, words: list[bytes]) -> Path:

@@ -5,18 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.h1_targets import SEEDS, TARGETS, WORDS
+from tests.fuzz.mutations import edited
 
 OCTETS = st.one_of(st.binary(min_size=1, max_size=3), st.sampled_from(WORDS))
 EDITS = st.lists(
     st.tuples(st.integers(0, 2000), st.integers(0, 8), st.one_of(st.just(b""), OCTETS)), max_size=4
 )
-
-
-def edited(seed: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
-    for at, lost, new in edits:
-        place = at % (len(seed) + 1)
-        seed = seed[:place] + new + seed[place + lost :]
-    return seed
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -79,7 +79,7 @@ def heard(data: bytes, *, response: bool = False) -> tuple[Heard, Any] | None:
 def explained(data: bytes) -> None:
     """Both agree about a request head, or the tables say why not."""
     ours = read_head(data)
-    theirs = heard(data)
+    theirs = heard(data[: ours["result"]] if ours["result"] > 0 else data)
     if ours["result"] == 0:
         assert theirs is None, "httptools sees a head where we wait"
     elif ours["result"] < 0:
