@@ -28,3 +28,6 @@ cdef struct ChunkStep:
 cdef int chunks_begin(Chunks* chunks) except -1
 cdef int chunks_next(unsigned char[::1] view, long long position, long long end, Chunks* chunks, ChunkStep* step) except? -1
 
+
+# Whether a name with this hash and size must not be a trailer field (RFC 9110 6.5.1); HTTP/2 asks, too.
+cdef bint is_forbidden_trailer(unsigned int hashed, long long size) noexcept

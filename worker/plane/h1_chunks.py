@@ -261,16 +261,21 @@ def trailer_octet(
 def is_forbidden(
     view: cython.uchar[::1], start: cython.longlong, colon: cython.longlong
 ) -> cython.bint:
-    """Whether the name that ends here must not be a trailer field. An equal hash will do: it only refuses."""
+    """Whether the name that ends here must not be a trailer field."""
     hashed: cython.uint = FNV_BASIS
-    index: cython.int
     i: cython.longlong
     at: cython.longlong = colon
     while at > start and view[at - 1] != 0x0A:
         at -= 1
     for i in range(at, colon):
         hashed = (hashed ^ LOWER[view[i]]) * cython.cast(cython.uint, FNV_PRIME)
+    return is_forbidden_trailer(hashed, colon - at)
+
+
+def is_forbidden_trailer(hashed, size):
+    """An equal hash will do: it only refuses."""
+    index: cython.int
     for index in range(FORBIDDEN_COUNT):
-        if FORBIDDEN_HASH[index] == hashed and FORBIDDEN_SIZE[index] == colon - at:
+        if FORBIDDEN_HASH[index] == hashed and FORBIDDEN_SIZE[index] == size:
             return True
     return False

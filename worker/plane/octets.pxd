@@ -81,3 +81,17 @@ cdef inline bint is_token_word(unsigned char[::1] view, long long at, long long 
             return is_word(view, at, size, word)  # another word, or too near the end of the view
         k += 1
     return True
+
+cdef extern from "string.h" nogil:
+    void* memmove(void* to, const void* source, size_t size)
+
+# Copies octets from one view to another, or inside of one; both ends are checked first.
+cdef inline int copy_octets(
+    unsigned char[::1] to, long long at, unsigned char[::1] source, long long start, long long size
+) except -1:
+    if at < 0 or start < 0 or size < 0 or at + size > to.shape[0] or start + size > source.shape[0]:
+        raise IndexError("copy out of bounds")
+    if size:
+        with cython.boundscheck(False):
+            memmove(&to[at], &source[start], size)
+    return 0
