@@ -131,7 +131,8 @@ class Listener(Handler):
             memcpy(down.client, b"unix:", 5)
             down.client_size = 5
             down.loopback = True
-            down.trusted = self.trusted is not None
+            # "unix" among the trusted proxies is the empty network
+            down.trusted = self.trusted is not None and self.trusted.contains(cython.NULL, 0)
         down.networks = self.trusted
         self.services.host.attach(fd, down, ROLE_STREAM)
         self.services.cells.add(C_ACCEPTED, 1)

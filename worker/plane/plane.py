@@ -20,6 +20,7 @@ from cython.cimports.worker.plane.listener import Listener
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.pool import Pools
 from cython.cimports.worker.plane.reactor import Reactor
+from cython.cimports.worker.plane.record import END_INTERNAL
 from cython.cimports.worker.plane.route import RouteTable
 from cython.cimports.worker.plane.trusted import TrustedNetworks
 
@@ -230,8 +231,13 @@ class Plane(Services):
         if epoch != x.epoch or x.state == X_FREE or x.state == X_DONE:
             return 0
         self.reactor.read_clock()
-        if take_answer(x, phase, answer, error) == PHASE_GO_ON:
-            x.resume(epoch, phase)
+        try:
+            if take_answer(x, phase, answer, error) == PHASE_GO_ON:
+                x.resume(epoch, phase)
+        except Exception as defect:  # ours, not the hook's: the request must not stay parked
+            self.events.fault(defect, repr(x))
+            if epoch == x.epoch:
+                x.refuse(500, END_INTERNAL, "internal error")
         return self.reactor.settle_now()
 
     def hook_raised(self, x, phase, error):
