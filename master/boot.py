@@ -16,6 +16,7 @@ from master.control_socket import SOCKET_NAME, AlreadyRunningError, make_runtime
 from master.estate import Estate, Setup
 from master.events import Begin
 from master.handoff import HandOffError, Inheritance
+from master.init import stand_in
 from master.listeners import BindError, Listeners
 from master.logfiles import LogFileError
 from master.loop import Loop
@@ -55,7 +56,10 @@ def run(setup: Setup) -> int:
         if channel is not None:
             # The old master shows this to whoever asked for the upgrade.
             _tell_abort(channel, str(error))
-        print(str(error), file=sys.stderr)  # noqa: T201 - the operator's terminal
+        if setup.background is not None:
+            setup.background.say(str(error))
+        else:
+            print(str(error), file=sys.stderr)  # noqa: T201 - the operator's terminal
         return error.code
 
 
@@ -75,9 +79,17 @@ def _start(setup: Setup, channel: socket.socket | None) -> int:
     except BootRefusedError:
         estate.release(unlink=inheritance is None)
         raise
+    if setup.background is not None:
+        log_fd = estate.generations[number].log_fd
+        setup.background.leave_terminal(log_fd, keep_stdout=plan.access_log.kind == "stdout")
     name_process("pingpy:master", f"pingpy: master ({source.path})")
     code = loop.run(begin)
+    if code and setup.background is not None:
+        setup.background.say(f"could not start (exit code {code}): see the error log")
     estate.release(unlink=not _handed_over(loop))
+    upgrade = loop.supervisor.upgrade
+    if os.getpid() == 1 and upgrade is not None and upgrade.over:
+        return stand_in(lambda: PidFile(plan.pid_file).read(), upgrade.successor_pid)
     return code
 
 

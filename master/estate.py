@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from master.checker import Check
 from master.children import Children, Entry
@@ -22,6 +23,19 @@ from pingpy.control import ListenerItem
 from pingpy.shared import Region
 
 
+class Background(Protocol):
+    """A process in the background, whose foreground still waits for the verdict."""
+
+    def say(self, text: str) -> None:
+        """To whoever waits."""
+
+    def leave_terminal(self, log_fd: int, *, keep_stdout: bool) -> None:
+        """From now on stderr is the error log."""
+
+    def ready(self) -> None:
+        """The service accepts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What the command line hands the master: where the text is, how it is judged, what workers do."""
@@ -33,7 +47,7 @@ class Setup:
     scout: Entry | None
     origin: Origin
     upgrade: bool = False  # -u: take over from the running master
-    on_ready: Callable[[], None] | None = None  # the first worker accepts (for -d)
+    background: Background | None = None  # -d: the ties to the foreground
 
 
 @dataclass(slots=True)

@@ -133,8 +133,8 @@ class Loop:
             case "ready":
                 notifier.ready(status)
                 self._store()
-                if self.estate.setup.on_ready is not None:
-                    self.estate.setup.on_ready()
+                if self.estate.setup.background is not None:
+                    self.estate.setup.background.ready()
             case "reloading":
                 notifier.reloading()
             case "stopping":

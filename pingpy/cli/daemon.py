@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
 
 
-def daemonize() -> Callable[[], None]:
-    """Returns in the background process, with the function that releases the foreground.
+class Background:
+    """The background process's ties to the foreground, cut one after the other."""
 
-    The foreground exits 0 when that is called, and with the service's own exit code when it ends before.
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+        # Ours alone (close-on-exec, and workers close it): why a start fails is still said there.
+        self._terminal = os.dup(2)
+        os.set_inheritable(self._terminal, False)
+
+    def say(self, text: str) -> None:
+        """To whoever started us, while they wait."""
+        if self._terminal >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._terminal, f"{text}\n".encode())
+
+    def leave_terminal(self, log_fd: int, *, keep_stdout: bool) -> None:
+        """Before the first fork: what goes to stderr from now on goes to the error log."""
+        if log_fd != 2:
+            os.dup2(log_fd, 2)
+        if not keep_stdout:
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            os.dup2(null, 1)
+            os.close(null)
+
+    def ready(self) -> None:
+        """The service accepts: the foreground may end."""
+        if self._writer >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._writer, b"1")
+            os.close(self._writer)
+            os.close(self._terminal)
+            self._writer = self._terminal = -1
+
+
+def daemonize() -> Background:
+    """Returns in the background process.
+
+    The foreground exits 0 when the service is ready, and with the service's own exit code when it ends before.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
@@ -23,16 +57,5 @@ def daemonize() -> Callable[[], None]:
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     os.dup2(null, 0)
-    released = False
-
-    def release() -> None:
-        nonlocal released
-        if not released:
-            released = True
-            os.dup2(null, 1)
-            if os.isatty(2):
-                os.dup2(null, 2)
-            os.write(writer, b"1")
-            os.close(writer)
-
-    return release
+    os.close(null)
+    return Background(writer)

@@ -74,12 +74,12 @@ def serve(
     from worker.main import main as worker
     from worker.scout import main as scout
 
-    on_ready = None
+    background = None
     origin = Origin.note()
     if daemon and CHANNEL_VARIABLE not in os.environ:
         from pingpy.cli.daemon import daemonize
 
-        on_ready = daemonize()
+        background = daemonize()
     setup: Setup = Setup(
         read=read,
         check=partial(judge, strict=strict),
@@ -88,7 +88,7 @@ def serve(
         scout=scout,
         origin=origin,
         upgrade=upgrade,
-        on_ready=on_ready,
+        background=background,
     )
     return run(setup)
 

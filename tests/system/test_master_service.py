@@ -66,6 +66,16 @@ def test_a_stopped_worker_is_detected_its_queue_is_read_and_it_is_replaced(rig):
     assert not alive(victim)
 
 
+def test_a_worker_told_to_end_by_hand_drains_and_is_replaced_at_once(rig):
+    rig.start()
+    with Load(rig) as load:
+        victim = min(rig.pids())
+        os.kill(victim, signal.SIGTERM)
+        until(lambda: victim not in rig.pids() and rig.settled(1))
+    assert load.lost == []
+    assert "drains by itself" in rig.log()
+
+
 def test_ttin_and_ttou_keep_every_queue_read(rig):
     rig.start()
     with Load(rig) as load:

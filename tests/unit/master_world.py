@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from master import actions, events
-from master.supervisor import Supervisor
+from master.supervisor import Phase, Supervisor
 from pingpy import control
 from pingpy.config.plan import DrainPlan, ListenerPlan, LogPlan, Plan
 
@@ -222,3 +222,10 @@ class World:
 
     def did(self, kind: type[actions.Action]) -> list[actions.Action]:
         return [a for a in self.done if isinstance(a, kind)]
+
+
+def running(**changes) -> World:
+    world = World().begin(plan(**changes))
+    world.settle()
+    assert world.supervisor.phase is Phase.RUNNING
+    return world

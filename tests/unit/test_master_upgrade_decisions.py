@@ -1,0 +1,149 @@
+"""What the old and the new master decide during an upgrade: no clock, no process, no socket."""
+
+from __future__ import annotations
+
+from master_world import World, running
+
+from master import actions, events
+from master.supervisor import Phase
+
+
+def upgrading(world: World) -> World:
+    world.command(1, "upgrade")
+    for name in ("HELLO", "RECEIVED", "READY"):
+        world.feed(events.PeerSaid(name, {"pid": 77}))
+    return world
+
+
+def test_an_upgrade_commits_drains_and_gives_ownership_away_at_the_end_of_probation():
+    world = upgrading(running())
+    assert any(isinstance(a, actions.TellPeer) and a.name == "COMMIT" for a in world.done)
+    assert world.accepting() == {1}
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.settle()
+    assert world.accepting() == set()
+    assert world.supervisor.phase is Phase.PARENT_PROBATION
+    world.wait(10.1)
+    order = [(type(a).__name__, getattr(a, "what", getattr(a, "name", ""))) for a in world.done]
+    assert order.index(("Announce", "mainpid")) < order.index(("TellPeer", "OWNER"))
+    world.feed(events.PeerSaid("OWNED"))
+    world.settle()
+    assert world.replies[1].code == 0
+    assert world.exit is not None
+    assert world.exit.code == 0
+    assert ("Announce", "stopping") not in order
+
+
+def test_a_successor_that_dies_on_probation_is_undone():
+    world = upgrading(running())
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.settle()
+    world.feed(events.PeerGone("the new master died (killed by SIGKILL)", died=True))
+    world.settle()
+    assert world.accepting() == {1}
+    assert world.replies[1].code == 4
+    assert "SIGKILL" in world.replies[1].text
+
+
+def test_a_successor_that_never_speaks_is_undone_in_ten_seconds():
+    world = running()
+    world.command(1, "upgrade")
+    world.wait(10.1)
+    assert world.replies[1].code == 4
+    assert world.accepting() == {1}
+    assert actions.DropPeer(kill=True) in world.done
+
+
+def test_a_second_upgrade_is_refused_and_a_hup_waits_for_the_outcome():
+    world = running()
+    world.command(1, "upgrade")
+    world.command(2, "upgrade")
+    world.command(3, "reload")
+    assert world.replies[2].code == 4
+    assert 3 not in world.replies
+    world.feed(events.PeerGone("died", died=True))
+    assert world.check is not None
+    world.settle()
+    world.wait(10.1)
+    assert world.replies[3].code == 0
+
+
+def test_a_hup_in_parent_probation_is_refused_with_the_reason():
+    world = upgrading(running())
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.command(2, "reload")
+    assert world.replies[2].code == 4
+    assert "probation" in world.replies[2].text
+
+
+def test_term_before_the_commit_ends_the_upgrade_and_the_service():
+    world = running()
+    world.command(1, "upgrade")
+    world.signal("TERM")
+    world.settle()
+    assert world.replies[1].code == 4
+    assert world.exit is not None
+    assert world.exit.code == 0
+
+
+def test_term_in_parent_probation_stops_both_masters():
+    world = upgrading(running())
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.signal("TERM")
+    assert actions.TellPeer("STOP") in world.done
+    assert actions.DropPeer(kill=True) not in world.done
+
+
+def taking_over() -> World:
+    world = World().begin(taking_over=True)
+    world.settle()
+    return world
+
+
+def told(world: World) -> list[str]:
+    return [a.name for a in world.done if isinstance(a, actions.TellPeer)]
+
+
+def test_the_new_master_says_ready_waits_for_commit_and_owns_when_told():
+    world = taking_over()
+    assert told(world)[-1] == "READY"
+    assert world.accepting() == set()
+    world.feed(events.PeerSaid("COMMIT", elder=True))
+    world.settle()
+    assert told(world)[-1] == "ACCEPTING"
+    assert world.accepting() == {1}
+    assert actions.WritePidFile() not in world.done
+    world.feed(events.PeerSaid("OWNER", elder=True))
+    assert told(world)[-1] == "OWNED"
+    assert actions.WritePidFile() in world.done
+    assert world.supervisor.phase is Phase.RUNNING
+
+
+def test_the_new_master_completes_alone_when_the_old_one_dies_after_the_hand_over():
+    for moment in ("before ready", "before commit", "on probation"):
+        world = World().begin(taking_over=True)
+        if moment != "before ready":
+            world.settle()
+        if moment == "on probation":
+            world.feed(events.PeerSaid("COMMIT", elder=True))
+            world.settle()
+        world.feed(events.PeerGone("closed", elder=True))
+        world.settle()
+        assert world.accepting() == {1}, moment
+        assert world.supervisor.phase is Phase.RUNNING, moment
+        assert actions.WritePidFile() in world.done
+
+
+def test_the_new_master_backs_out_with_4_when_a_worker_fails_or_it_is_told_to_stop():
+    world = World().begin(taking_over=True)
+    world.die(world.of(1)[0])
+    world.settle()
+    assert told(world)[-1] == "ABORT"
+    assert world.exit is not None
+    assert world.exit.code == 4
+    world = taking_over()
+    world.signal("TERM")
+    world.settle()
+    assert told(world)[-1] == "ABORT"
+    assert world.exit is not None
+    assert world.exit.code == 4
