@@ -42,6 +42,23 @@ class TakeBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Relinquish:
+    """A worker gives up all its listeners: its generation does not come back.
+
+    Else an address that is no longer listened on would go on queueing clients as long as it drains.
+    """
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseListeners:
+    """The master itself is done with them: it stops, or its successor has them."""
+
+    unlink: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Send a worker a message."""
 
@@ -222,6 +239,8 @@ Action = (
     | Equip
     | Lend
     | TakeBack
+    | Relinquish
+    | CloseListeners
     | Tell
     | Kill
     | Check

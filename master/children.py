@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from master.events import Beat
@@ -41,6 +41,7 @@ class Child:
     pidfd: int
     channel: Channel
     slab: int
+    given: set[str] = field(default_factory=set)  # ids of the listeners that it has
 
 
 class Children:

@@ -157,6 +157,8 @@ class Crew:
         for worker in list(self.workers.values()):
             if worker.stage is Stage.DRAINED or worker.slot == SCOUT_SLOT:
                 self._stop(worker, now)
+            elif worker.stage in (Stage.DRAINING, Stage.LEAVING):
+                self.out.put(actions.Relinquish(worker.id))
             elif worker.stage in (*UNREADY, Stage.READY):
                 self._kill(worker)
 

@@ -61,6 +61,7 @@ class Performer:
         fds: list[int] = []
         if child.slot != SCOUT_SLOT:
             items, fds = self.estate.items(child.generation, action.slots, shared=True)
+        child.given.update(item.id for item in items)
         starts = range(0, max(1, len(items)), MAX_FDS)
         for start in starts:
             batch = tuple(items[start : start + MAX_FDS])
@@ -76,6 +77,7 @@ class Performer:
         if child is None:
             return
         items, fds = self.estate.items(child.generation, action.slots, shared=False)
+        child.given.update(item.id for item in items)
         for start in range(0, len(items), MAX_FDS):
             message = control.Adopt(tuple(items[start : start + MAX_FDS]))
             self.estate.children.send(action.worker, message, fds[start : start + MAX_FDS])
@@ -84,7 +86,17 @@ class Performer:
         child = self._child(action.worker)
         if child is not None:
             ids = self.estate.ids(child.generation, action.slots)
+            child.given.difference_update(ids)
             self.estate.children.send(action.worker, control.Release(ids))
+
+    def _Relinquish(self, action: actions.Relinquish) -> None:  # noqa: N802
+        child = self._child(action.worker)
+        if child is not None:
+            self.estate.children.send(action.worker, control.Release(tuple(sorted(child.given))))
+            child.given.clear()
+
+    def _CloseListeners(self, action: actions.CloseListeners) -> None:  # noqa: N802
+        self.estate.listeners.close(unlink=action.unlink)
 
     def _Tell(self, action: actions.Tell) -> None:  # noqa: N802
         child = self._child(action.worker)

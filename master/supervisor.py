@@ -165,12 +165,14 @@ class Supervisor:
         if self.stopping:
             self.stopping.hurry(haste, self.crews.values(), now)
             return
+        elsewhere = bool(self.takeover or (self.upgrade and self.upgrade.committed))
         self._abandon_changes(now)
         self.stopping = Stopping(haste, self.out, exit_code)
         if not (self.upgrade and self.upgrade.over):
             # systemd takes STOPPING as final: never from a master that has a successor.
             self.out.put(actions.Announce("stopping"))
         self.stopping.begin(self.crews.values(), now)
+        self.out.put(actions.CloseListeners(unlink=not elsewhere))
 
     # Events.
 

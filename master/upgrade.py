@@ -158,6 +158,7 @@ class Upgrade:
     def _retire(self, now: float) -> None:
         self.stage, self.deadline = Stage.RETIRING, inf
         self.crew.retire(now)
+        self.out.put(actions.CloseListeners(unlink=False))
         self.out.put(actions.Count("pingpy_upgrade_total", {"result": "committed"}))
         self.out.log("info", f"upgrade: superseded by pid {self.successor_pid}, draining")
         self._answer(self.waiters, 0, f"pid {self.successor_pid} serves")

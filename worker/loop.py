@@ -299,8 +299,9 @@ class WorkerLoop:
                 self._plane.add_listener(fd, self._listener_index(item.id), item.address)
 
     def _release(self, ids: tuple[str, ...]) -> None:
-        for fd in tuple(self._adopted):
-            if self._listeners[fd].id not in ids:
+        # Not only adopted ones: a generation that does not come back gives up all it has.
+        for fd, item in tuple(self._listeners.items()):
+            if item.id not in ids:
                 continue
             if self._accepting and self._plane is not None:
                 self._plane.remove_listener(fd)

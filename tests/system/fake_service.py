@@ -116,7 +116,8 @@ class FakeWorker:
                 self.take(items, fds)
             case control.Release(ids=ids):
                 for id_ in ids:
-                    os.close(self.listeners.pop(id_))
+                    if id_ in self.listeners:
+                        os.close(self.listeners.pop(id_))
             case control.Stop():
                 return False
         return True
