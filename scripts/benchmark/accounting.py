@@ -28,6 +28,14 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def name_of(pid: int) -> str:
+    """What the process calls itself."""
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def cpu_us(pids: list[int]) -> float:
     """Run time so far; the scheduler counts nanoseconds, the system's share included."""
     total = 0

@@ -22,7 +22,7 @@ def memory(servers: dict[str, Server], generator: Generator) -> list[Finding]:
     for name, server in servers.items():
         if name == "relay":
             continue
-        pids = [server.worker()] if name.startswith("pingpy") else accounting.tree(server.pid)
+        pids = server.carriers()
         rest = sum(map(accounting.pss_bytes, pids))
         held = generator.hold(server.port, IDLE_CONNECTIONS)
         time.sleep(1)

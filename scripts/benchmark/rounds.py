@@ -45,8 +45,7 @@ def measure(
     server: Server, generator: Generator, load: Load, plan: Plan, port: int | None = None
 ) -> Slice:
     """Run one slice against one proxy."""
-    pids = accounting.tree(server.pid)
-    counted = [server.worker()] if server.name.startswith("pingpy") else pids
+    pids, counted = accounting.tree(server.pid), server.carriers()
     perf = None
     if plan.count_instructions:
         perf = accounting.Instructions(counted, plan.directory / "perf.out")

@@ -73,11 +73,12 @@ class Server:
             self.process.wait(5)
         self.process = None
 
-    def worker(self) -> int:
-        """The process that carries the traffic: of the children the one that has worked most."""
-        return max(
-            accounting.tree(self.pid), key=lambda pid: (accounting.cpu_us([pid]), pid != self.pid)
-        )
+    def carriers(self) -> list[int]:
+        """The processes that carry the traffic: pingpy's workers without master and scout, else all."""
+        pids = accounting.tree(self.pid)
+        if not self.name.startswith("pingpy"):
+            return pids
+        return [pid for pid in pids if accounting.name_of(pid).startswith("pingpy:worker")]
 
 
 def answers(port: int) -> bool:
