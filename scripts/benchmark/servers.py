@@ -17,7 +17,7 @@ from benchmark import accounting
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PINGORA = ROOT / "build" / "pingora" / "release" / "pingora-relay"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 @dataclass

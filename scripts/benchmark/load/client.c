@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 enum { BUCKET_NS = 5000, BUCKETS = 400000, HEAD_BYTES = 8192 };     /* up to 2 s, 5 us wide */
+enum { OPENING = 64 };                  /* so many of those to be held are opened at a time */
 
 struct caller {
     struct connection connection;
@@ -26,7 +27,7 @@ static struct load load;
 static struct { uint64_t requests, errors, connections, bytes; } total;
 static uint32_t histogram[BUCKETS];
 static struct caller **callers, **held;
-static int held_count, *idle, idle_count, settled;
+static int held_count, *idle, idle_count, settled, dialled;
 static int busy;
 static uint64_t started_ns, end_ns, begun;
 static char *request;
@@ -41,6 +42,12 @@ static int more_wanted(uint64_t now) {
 static void ask(struct caller *c, uint64_t asked_ns);
 static void dial(int slot, uint64_t asked_ns);
 
+/* One more of those to be held has its answer, or never will. */
+static void settle(void) {
+    settled++;
+    if (dialled < load.connections) dial(dialled++, now_ns());
+}
+
 static void retire(struct caller *c) {
     callers[c->slot] = NULL;
     free(c->partial);
@@ -52,7 +59,7 @@ static void lost(struct caller *c) {
     int slot = c->slot;
     retire(c);
     uint64_t now = now_ns();
-    if (load.hold) settled++;
+    if (load.hold) settle();
     else if (more_wanted(now)) dial(slot, now);
 }
 
@@ -62,7 +69,7 @@ static void answered(struct caller *c) {
     total.requests++;
     c->state = RESTING;
     if (load.hold) {
-        settled++;
+        settle();
     } else if (load.close_each) {
         int slot = c->slot;
         retire(c);
@@ -140,8 +147,8 @@ static void dial(int slot, uint64_t asked_ns) {
     c->connection.fd = connect_to(load.port);
     if (c->connection.fd < 0) {
         total.errors++;
-        settled++;
         free(c);
+        if (load.hold) settle();
         return;
     }
     total.connections++;
@@ -173,12 +180,13 @@ void client_run(const struct load *wanted) {
     memset(&total, 0, sizeof total);
     callers = calloc(load.connections, sizeof *callers);
     idle = calloc(load.connections, sizeof *idle);
-    idle_count = settled = 0;
+    idle_count = settled = dialled = 0;
     begun = 0;
     busy = 1;
     started_ns = now_ns();
     end_ns = started_ns + (uint64_t)(load.seconds * 1e9);
-    for (int i = 0; i < load.connections && (load.hold || more_wanted(started_ns)); i++) dial(i, started_ns);
+    int at_once = load.hold && load.connections > OPENING ? OPENING : load.connections;
+    while (dialled < at_once && (load.hold || more_wanted(started_ns))) dial(dialled++, started_ns);
 }
 
 /* A connection that is only held says nothing; whatever comes is its end. */
