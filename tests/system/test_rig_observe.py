@@ -45,10 +45,10 @@ def test_metrics_are_for_loopback_and_not_for_what_was_forwarded(rig):
 def test_forty_thousand_requests_over_four_workers_are_as_many_whole_lines(rig):
     path = rig.edge.path("/var/log/pingpy/access.log")
     with rig.pingpy() as server:
-        result = rig.exactly(40_000, "/api/line")
+        result = rig.exactly(40_000, "/api/forty-thousand")
         server.stop()
     assert (result["requests"], result["errors"]) == (40_000, 0)
-    lines = [line for line in path.read_text().splitlines() if "/api/line" in line]
+    lines = [line for line in path.read_text().splitlines() if "/api/forty-thousand" in line]
     assert len(lines) == 40_000
     assert [line for line in lines if not LINE.fullmatch(line)] == []
 
