@@ -32,21 +32,22 @@ cdef class AccessLog(LineBuffer):
     cdef int write_line(self, Arena arena, Record* record, Head* request, Head* response) except -1
     # flush(): called by the reactor at least every second, and on exit; see log_buffer.pxd
 
-    cdef int[:, ::1] steps                      # what, place in text, size; for headers: place in names
+    cdef int[::1] steps                         # three for each: what, place in text, size; for headers: place in names
     cdef unsigned char[::1] text
     cdef unsigned int[::1] name_hashes
+    cdef int[::1] kinds                         # FieldKind of those names that the scanner knows, else 0
     cdef list names                             # of headers, lower case
     cdef list listeners, routes, ports, endings # texts by index
     cdef long long second                       # that the texts below are for
     cdef bytes time_local, time_iso8601
-    cdef int put_literal(self, int place, int size) except -1
-    cdef int put_fields(self, unsigned char[::1] view, Head* head, int name) except -1
+    cdef int put_fields(self, Arena arena, Head* head, int name) except -1
+    cdef bint same_name(self, Arena arena, Head* head, int field, int name) except -1
     cdef int put_indexed(self, list texts, int index) except -1
-    cdef int put_user(self, unsigned char[::1] view, Head* head) except -1
-    cdef int host_size(self, unsigned char[::1] view, Head* head) except -1
+    cdef int put_user(self, Arena arena, Head* head) except -1
+    cdef int host_size(self, Arena arena, Head* head) except -1
     cdef int record_step(self, int what, Record* record) except -1
     cdef int number_step(self, int what, Record* record) except -1
-    cdef int head_step(self, int what, int name, unsigned char[::1] view, Head* head) except -1
+    cdef int head_step(self, int what, int name, Arena arena, Head* head) except -1
     cdef int attempt_step(self, int what, Record* record) except -1
     cdef int attempt_value(self, int what, Record* record, int attempt) except -1
     cdef int set_second(self, long long second) except -1

@@ -9,7 +9,7 @@ import base64
 import time
 
 import cython
-from cython.cimports.worker.plane.h1_parse import F_AUTHORIZATION
+from cython.cimports.worker.plane.h1_parse import F_AUTHORIZATION, F_REFERER, F_USER_AGENT
 from cython.cimports.worker.plane.hashing import lower
 from cython.cimports.worker.plane.log_buffer import LineBuffer
 
@@ -92,9 +92,10 @@ class AccessLog(LineBuffer):
                 self.names.append(piece)
             else:
                 rows.append([STEPS[name], 0, 0])
-        flat = array.array("i", [number for row in rows for number in row])
-        self.steps = memoryview(flat).cast("B").cast("i", (len(rows), 3))
+        self.steps = array.array("i", [number for row in rows for number in row])
         self.text = text if text else bytearray(1)
+        kinds = {b"user-agent": F_USER_AGENT, b"referer": F_REFERER}
+        self.kinds = array.array("i", [int(kinds.get(name, 0)) for name in self.names] or [0])
         self.name_hashes = array.array("I", [name_hash(name) for name in self.names] or [0])
         self.wants_response_head = any(row[0] >= 80 for row in rows)
 
@@ -115,13 +116,16 @@ class AccessLog(LineBuffer):
         """Collect the line of one request."""
         step: cython.int
         what: cython.int
+        place: cython.int
         if self.fd < 0:
             return 0
         self.stop = self.at + LINE_BYTES
-        for step in range(cython.cast(cython.int, self.steps.shape[0])):
-            what = self.steps[step, 0]
+        for step in range(0, cython.cast(cython.int, self.steps.shape[0]), 3):
+            what = self.steps[step]
+            place = self.steps[step + 1]
             if what == 0:
-                self.put_literal(self.steps[step, 1], self.steps[step, 2])
+                self.text[place + self.steps[step + 2] - 1]  # inside, hence all before
+                self.put_raw(cython.address(self.text[place]), self.steps[step + 2])
             elif what < 20:
                 self.record_step(what, record)
             elif what < 40:
@@ -130,54 +134,58 @@ class AccessLog(LineBuffer):
                 if request == cython.NULL:
                     self.put_absent()
                 else:
-                    self.head_step(what, self.steps[step, 1], arena.view, request)
+                    self.head_step(what, place, arena, request)
             elif what < 80:
                 self.attempt_step(what, record)
             elif response == cython.NULL:
                 self.put_absent()
             else:
-                self.put_fields(arena.view, response, self.steps[step, 1])
+                self.put_fields(arena, response, place)
         return self.end_line()
 
-    def put_literal(self, place, size):
-        """Text of the format itself."""
-        index: cython.int
-        to: cython.int = self.at
-        if size > self.stop - to:
-            size = max(self.stop - to, 0)
-        for index in range(size):
-            self.buffer[to + index] = self.text[place + index]
-        self.at = to + size
-        return 0
-
-    def put_fields(self, view, head, name):
+    def put_fields(self, arena, head, name):
         """The values of all fields of this name, joined by ", "."""
-        field: cython.int
-        place: cython.int
-        found: cython.int = 0
-        wanted: bytes = self.names[name]
-        for field in range(head.count):
-            if head.fields[field].name_hash != self.name_hashes[name]:
-                continue
-            if head.fields[field].name_size != len(wanted):
-                continue
-            for place in range(head.fields[field].name_size):
-                if lower(view[head.start + head.fields[field].name + place]) != cython.cast(
-                    cython.uchar, wanted[place]
-                ):
-                    break
-            else:
+        field: cython.int = 0
+        kind: cython.int = self.kinds[name]
+        found: cython.bint = False
+        if kind:
+            field = head.first[kind]
+            if field < 0:
+                return self.put_absent()
+        while field < head.count:
+            if (
+                head.fields[field].kind == kind
+                if kind
+                else (
+                    head.fields[field].name_hash == self.name_hashes[name]
+                    and self.same_name(arena, head, field, name)
+                )
+            ):
                 if found:
                     self.put_byte(44)
                     self.put_byte(32)
                 if head.fields[field].value_size > 0 or not found:
                     self.put_value(
-                        view,
+                        arena,
                         head.start + head.fields[field].value,
                         head.fields[field].value_size,
                     )
-                found = 1
+                found = True
+            field += 1
         return 0 if found else self.put_absent()
+
+    def same_name(self, arena, head, field, name):
+        """Hashes are equal: whether names are."""
+        place: cython.int
+        wanted: bytes = self.names[name]
+        if head.fields[field].name_size != len(wanted):
+            return False
+        for place in range(head.fields[field].name_size):
+            if lower(arena.view[head.start + head.fields[field].name + place]) != cython.cast(
+                cython.uchar, wanted[place]
+            ):
+                return False
+        return True
 
     def put_indexed(self, texts, index):
         """A name by number."""
@@ -242,43 +250,43 @@ class AccessLog(LineBuffer):
             return self.put_seconds(record.queue_us)
         return self.put_seconds(record.wall_us + record.ended_us - record.started_us)
 
-    def head_step(self, what, name, view, head):
+    def head_step(self, what, name, arena, head):
         """Parts of the request's head."""
         start: cython.longlong = head.start
         if what == 40:
-            return self.put_value(view, start, head.line_size)
+            return self.put_value(arena, start, head.line_size)
         if what == 41:
-            return self.put_value(view, start, head.method_size)
+            return self.put_value(arena, start, head.method_size)
         if what == 42:
-            return self.put_value(view, start + head.target, head.target_size)
+            return self.put_value(arena, start + head.target, head.target_size)
         if what == 43:
-            return self.put_value(view, start + head.path, head.path_size)
+            return self.put_value(arena, start + head.path, head.path_size)
         if what == 44:
-            return self.put_value(view, start + head.query, head.query_size)
+            return self.put_value(arena, start + head.query, head.query_size)
         if what == 45:
-            return self.put_value(view, start + head.authority, self.host_size(view, head))
+            return self.put_value(arena, start + head.authority, self.host_size(arena, head))
         if what == 46:
-            return self.put_user(view, head)
-        return self.put_fields(view, head, name)
+            return self.put_user(arena, head)
+        return self.put_fields(arena, head, name)
 
-    def host_size(self, view, head):
+    def host_size(self, arena, head):
         """The authority without its port."""
         start: cython.longlong = head.start + head.authority
         size: cython.int
         for size in range(head.authority_size - 1, -1, -1):
-            if view[start + size] == 58:  # ":"
+            if arena.view[start + size] == 58:  # ":"
                 return size
-            if not 48 <= view[start + size] <= 57:
+            if not 48 <= arena.view[start + size] <= 57:
                 break
         return head.authority_size
 
-    def put_user(self, view, head):
+    def put_user(self, arena, head):
         """The user name of Basic credentials (RFC 7617), never the password."""
         field: cython.int = head.first[cython.cast(cython.int, F_AUTHORIZATION)]
         if field < 0:
             return self.put_absent()
         at: cython.longlong = head.start + head.fields[field].value
-        value = bytes(view[at : at + head.fields[field].value_size])
+        value = bytes(arena.view[at : at + head.fields[field].value_size])
         scheme, _, credentials = value.partition(b" ")
         user: bytes = b""
         if scheme.lower() == b"basic":

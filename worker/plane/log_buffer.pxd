@@ -1,4 +1,5 @@
 # Lines on their way to a log.
+from worker.plane.buffer cimport Arena
 from worker.plane.cells cimport Cells
 
 cdef class LineBuffer:
@@ -19,6 +20,8 @@ cdef class LineBuffer:
     cdef int put_absent(self) except -1
     cdef int put_number(self, long long number) except -1
     cdef int put_seconds(self, long long us) except -1
-    cdef int put_value(self, unsigned char[::1] view, long long at, long long size) except -1
+    cdef int put_value(self, Arena arena, long long at, long long size) except -1
     cdef int put_chars(self, const char* chars, int size) except -1
+    cdef int put_raw(self, const unsigned char* source, long long size) except -1
+    cdef int put_escaping(self, const unsigned char* source, long long size) except -1
     cdef int put_escaped(self, unsigned char byte) except -1

@@ -5,6 +5,7 @@ import select
 import stat
 
 import cython
+from cython.cimports.libc.string import memcpy
 from cython.cimports.worker.plane.cells import C_LOG_DROPPED
 
 BUFFER_BYTES = cython.declare(cython.int, 65536)
@@ -12,6 +13,30 @@ LINE_BYTES = cython.declare(cython.int, 131072)
 PIPE_BYTES = 4096  # PIPE_BUF: what a pipe takes at once, not mixed with other writers' bytes
 WIDEST = cython.declare(cython.int, 6)  # bytes that one byte may become: \u00hh
 HEX = cython.declare(bytes, b"0123456789ABCDEF")
+
+# For eight bytes at once (Bit Twiddling Hacks, "haszero" and "hasless")
+ONES = cython.declare(cython.ulonglong, 0x0101010101010101)
+TOPS = cython.declare(cython.ulonglong, 0x8080808080808080)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def special(word: cython.ulonglong) -> cython.bint:
+    """Whether one of eight bytes is a control or 8-bit byte, DEL, a quote or a backslash."""
+    # The upper bit of a byte's sum or difference tells; a carry comes only from a byte that is special itself.
+    found: cython.ulonglong = word | (word + ONES) | (word - ONES * 32)
+    found |= (word ^ (ONES * 34)) - ONES
+    found |= (word ^ (ONES * 92)) - ONES
+    return (found & TOPS) != 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def clean(byte: cython.uchar) -> cython.bint:
+    """The same for one byte, the other way round."""
+    return 32 <= byte < 127 and byte != 34 and byte != 92
 
 
 @cython.cclass
@@ -125,15 +150,18 @@ class LineBuffer:
 
     def put_bytes(self, text):
         """Our own words."""
-        index: cython.int
-        to: cython.int = self.at
-        size: cython.int = cython.cast(cython.int, len(text))
-        chars: cython.p_const_char = text
-        if size > self.stop - to:
-            size = max(self.stop - to, 0)
-        for index in range(size):
-            self.buffer[to + index] = cython.cast(cython.uchar, chars[index])
-        self.at = to + size
+        return self.put_raw(
+            cython.cast(cython.p_uchar, cython.cast(cython.p_const_char, text)), len(text)
+        )
+
+    def put_raw(self, source, size):
+        """Bytes that need no escaping; cut at the end of the longest line."""
+        if size > self.stop - self.at:
+            size = self.stop - self.at
+        if size > 0:
+            self.buffer[self.at + size - 1]  # inside, hence all before
+            memcpy(cython.address(self.buffer[self.at]), source, size)
+            self.at += cython.cast(cython.int, size)
         return 0
 
     def put_absent(self):
@@ -175,44 +203,50 @@ class LineBuffer:
         self.put_byte(cython.cast(cython.uchar, 48 + ms % 10))
         return 0
 
-    def put_value(self, view, at, size):
+    def put_value(self, arena, at, size):
         """Bytes from outside; cut when they would not fit the longest line."""
-        place: cython.longlong
-        byte: cython.uchar
-        to: cython.int = self.at
         if size <= 0:
             return self.put_absent()
-        if size > (self.stop - to) // WIDEST:
-            size = max((self.stop - to) // WIDEST, 0)
-        for place in range(at, at + size):
-            byte = view[place]
-            if 32 <= byte < 127 and byte != 34 and byte != 92:
-                self.buffer[to] = byte
-                to += 1
-            else:
-                self.at = to
-                self.put_escaped(byte)
-                to = self.at
-        self.at = to
-        return 0
+        if size > (self.stop - self.at) // WIDEST:
+            size = (self.stop - self.at) // WIDEST
+            if size <= 0:
+                return 0
+        arena.view[at + size - 1]  # both ends are inside, hence all between
+        return self.put_escaping(cython.address(arena.view[at]), size)
 
     def put_chars(self, chars, size):
         """The same from a record."""
-        index: cython.int
-        byte: cython.uchar
-        to: cython.int = self.at
         if size <= 0:
             return self.put_absent()
-        for index in range(min(size, (self.stop - to) // WIDEST)):
-            byte = cython.cast(cython.uchar, chars[index])
-            if 32 <= byte < 127 and byte != 34 and byte != 92:
-                self.buffer[to] = byte
-                to += 1
-            else:
-                self.at = to
-                self.put_escaped(byte)
-                to = self.at
-        self.at = to
+        size = min(size, (self.stop - self.at) // WIDEST)
+        return self.put_escaping(cython.cast(cython.p_uchar, chars), size)
+
+    def put_escaping(self, source, size):
+        """Copy `size` bytes, escaping some; the caller has seen to it that WIDEST times as many fit before `stop`.
+
+        Bytes that need no escaping go eight at a time: a raw pointer, because it is a third of the cost of the line.
+        `stop` is at most BUFFER_BYTES + LINE_BYTES, and the buffer is larger: see __init__ and end_line.
+        """
+        place: cython.longlong = 0
+        start: cython.longlong
+        to: cython.p_uchar
+        word: cython.ulonglong = 0
+        while place < size:
+            to = cython.address(self.buffer[self.at])
+            start = place
+            while size - place >= 8:
+                memcpy(cython.address(word), source + place, 8)
+                if special(word):
+                    break
+                memcpy(to + (place - start), cython.address(word), 8)
+                place += 8
+            while place < size and clean(source[place]):
+                to[place - start] = source[place]
+                place += 1
+            self.at += cython.cast(cython.int, place - start)
+            if place < size:
+                self.put_escaped(source[place])
+                place += 1
         return 0
 
     def put_escaped(self, byte):
