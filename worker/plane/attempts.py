@@ -44,18 +44,13 @@ CAUSES = {
 
 def choose_peer(x):
     """Pick and dial; called again for every attempt."""
-    peer: Peer = None
+    peer: Peer = x.picked
     k: cython.int = x.record.attempts
     attempt: cython.pointer(Attempt)
-    if x.chosen is not None:
-        peer = x.chosen
-        if x.tried is not None and peer in x.tried:
-            peer = None
-    elif x.route.pool is not None:
-        peer = x.route.pool.pick(hash_key(x), x.tried, x.services.host.now_ms)
+    x.picked = None
     if peer is None:
-        if k:
-            return x.refuse(502, x.record.ending, "no other peer is left to try")
+        peer = pick_peer(x)
+    if peer is None:
         # A name without an address is the origin's trouble, as a refused connection is; no peer left is ours.
         unknown = x.route.pool is not None and x.route.pool.pending
         return x.refuse(502 if unknown else 503, END_NO_PEER, no_peer_cause(x))
@@ -71,6 +66,16 @@ def choose_peer(x):
     attempt.bytes_sent = attempt.bytes_received = 0
     x.record.attempts = k + 1
     return x.services.dial(x)
+
+
+@cython.cfunc
+def pick_peer(x: Exchange) -> Peer:
+    """The hook's choice or the pool's, but none that has failed this request; None: nobody is left."""
+    if x.chosen is not None:
+        return None if x.tried is not None and x.chosen in x.tried else x.chosen
+    if x.route.pool is None:
+        return None
+    return x.route.pool.pick(hash_key(x), x.tried, x.services.host.now_ms)
 
 
 @cython.cfunc
@@ -159,12 +164,15 @@ def try_again(x, ending, unsent):
     if services.retry_credit < 1:
         services.cells.add(C_RETRY_BUDGET_SPENT, 1)
         return False
-    services.retry_credit -= 1
-    services.cells.add(retry_counter(ending), 1)
     if not outcome.reused:
         if x.tried is None:
             x.tried = []
         x.tried.append(x.peer)
+    x.picked = pick_peer(x)
+    if x.picked is None:
+        return False
+    services.retry_credit -= 1
+    services.cells.add(retry_counter(ending), 1)
     x.fresh = True  # its idle connections are suspect: the next attempt opens its own
     return True
 

@@ -102,6 +102,7 @@ cdef class Exchange:
     cdef Route route
     cdef Peer peer
     cdef list tried
+    cdef Peer picked                       # for the next attempt
     cdef RequestLine line
     cdef bint request_done                 # the whole request body was read
     cdef bint idempotent
