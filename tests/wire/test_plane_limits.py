@@ -267,7 +267,8 @@ def test_who_comes_at_once_finds_one_place_too(make_rig: Callable[..., Rig]) -> 
 
 def test_a_freed_place_goes_to_the_next_at_once(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(peer={"max_connections": 1}, pool={"queue_size": 50, "queue_ms": 5000})
-    clients = [rig.client(GET % number) for number in range(20)]
+    empty = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    clients = [rig.client(empty % number) for number in range(20)]
     rig.ticked = time.monotonic() + 60  # no tick helps
     rig.until(rig.origins[0].heads)
     for number in range(20):
@@ -325,12 +326,15 @@ def test_no_descriptors_left(make_rig: Callable[..., Rig]) -> None:
     rig.response(early)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     late = rig.client()
+    rig.origins[0].accepting = False
     lowest = os.dup(0)
     os.close(lowest)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
-        rig.settle(0.1)
-        assert 24 in rig.events.troubles  # EMFILE
+        rig.until(lambda: 24 in rig.events.troubles)  # EMFILE
+        began = time.monotonic()
+        while time.monotonic() - began < 0.2:
+            rig.move()
         assert len(rig.events.troubles) < 20  # once a tick, not in a loop
         early.take()
         early.send(b"GET /local HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -81,6 +81,7 @@ cdef class Host:
     cdef list dirty                        # with output to send
     cdef list trash                        # blocks (offsets) and descriptors (-fd - 1) that live until the turn's end
     cdef Pipes pipes
+    cdef list departed                     # handlers of closed connections: they may be at work until the turn's end
     cdef long long scratch, scratch_used   # memory for output made in this turn
     cdef int open_connections
     cdef long long next_id

@@ -204,6 +204,7 @@ class Connection:
             self.pipe = None
         self.sink = None
         self.handler = None
+        self.host.departed.append(handler)
         self.host.close_later(fd)
         return handler.on_closed()
 

@@ -99,7 +99,7 @@ class Services:
         return x
 
     def give_back(self, x):
-        """For use by a later request."""
+        """For a later request."""
         x.state = X_FREE
         x.epoch += 1
         if len(self.spare) < 64:
@@ -341,15 +341,14 @@ class Exchange:
                 up.left()
             else:
                 up.cut()
-        if self.peer is not None:
-            return self.services.forget(self)
-        return 0
+        return 0 if self.peer is None else self.services.forget(self)
 
     def finish(self):
         """The one end: log, count, free, and let the downstream side go on."""
         services: Services = self.services
         record: cython.pointer(Record) = cython.address(self.record)
         down: Side = self.down
+        me: Exchange = self  # the last reference elsewhere may go meanwhile
         if self.state == X_DONE:
             return 0
         self.state = X_DONE
@@ -378,7 +377,7 @@ class Exchange:
         self.target = None
         self.down = None
         down.left()
-        return services.give_back(self)
+        return services.give_back(me)
 
     def resume(self, epoch, phase):
         """An async hook has come back."""

@@ -27,9 +27,12 @@ from cython.cimports.worker.plane.record import (
 )
 from cython.cimports.worker.plane.syscalls import (
     AF_UNIX,
+    EAGAIN,
     EINPROGRESS,
     ETIMEDOUT,
     IPPROTO_TCP,
+    MSG_DONTWAIT,
+    MSG_PEEK,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
@@ -37,6 +40,7 @@ from cython.cimports.worker.plane.syscalls import (
     close,
     connect,
     errno,
+    recv,
     setsockopt,
     sockaddr,
     socket,
@@ -57,6 +61,18 @@ class PeerConnections:
             f"<PeerConnections {self.peer.text.decode()} open={self.open} idle={len(self.idle)}"
             f" waiting={len(self.waiting)}>"
         )
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def is_silent(up: H1Upstream) -> cython.bint:
+    """Nothing has come that nobody asked for; where a long response's last read leaves it open, look."""
+    octet: cython.char[1]
+    if not up.connection.readable:
+        return True
+    return recv(up.connection.fd, cython.address(octet[0]), 1, MSG_PEEK | MSG_DONTWAIT) < 0 and (
+        errno == EAGAIN
+    )
 
 
 @cython.cclass
@@ -104,7 +120,7 @@ class Pools(Lender):
         while connections.idle:
             up = connections.idle.pop()
             self.idle_count -= 1
-            if up.connection.fd >= 0 and not up.connection.peer_done and not up.connection.readable:
+            if up.connection.fd >= 0 and not up.connection.peer_done and is_silent(up):
                 up.connection.clear_deadline()
                 up.state = U_LENT
                 return up

@@ -42,6 +42,7 @@ class Roster(Host):
         self.dirty = []
         self.trash = []
         self.pipes = Pipes()
+        self.departed = []
         self.free_indices = []
         self.retired_indices = []
         self.scratch = self.arena.reserve(SCRATCH_BYTES)
@@ -147,6 +148,8 @@ class Roster(Host):
                 else:
                     self.arena.free(item)
             self.trash.clear()
+        if self.departed:
+            self.departed = []
         if self.retired_indices:
             self.free_indices.extend(self.retired_indices)
             self.retired_indices.clear()
