@@ -79,7 +79,6 @@ class WorkerLoop:
         self._directory: DirectoryWatch | None = None
         self._listener_index: Callable[[str], int] = lambda listener: 0
         self._listeners: dict[int, ListenerItem] = {}  # by descriptor
-        self._adopted: set[int] = set()
         self._accepting = False
         self._early: list[tuple[control.Message, list[int]]] = []
         self._lag = LagWatch()
@@ -150,7 +149,6 @@ class WorkerLoop:
                 self._have("logs")
                 return
             case control.Adopt(items):
-                self._adopted.update(fds)
                 self._take_listeners(items, fds)
                 return
             case control.Release(ids):
@@ -305,7 +303,6 @@ class WorkerLoop:
                 continue
             if self._accepting and self._plane is not None:
                 self._plane.remove_listener(fd)
-            self._adopted.discard(fd)
             del self._listeners[fd]
             close_quietly(fd)
 

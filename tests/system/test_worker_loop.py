@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from dataclasses import replace
 
 import pytest
 import uvloop
@@ -20,6 +21,7 @@ from worker.loop import WorkerLoop
 from worker.policy.resolver import DirectoryWatch
 
 ITEM = ListenerItem("tcp4/127.0.0.1:80", "127.0.0.1:80", "tcp4")
+SIBLINGS = replace(ITEM, id="a sibling's", slot=1)
 RELOAD = Drain("reload", 60, 600, 5)
 
 
@@ -101,7 +103,9 @@ class Rig:
         self.loop.hello()
         logs = LogFiles(plan(load(source), uid=1), self.use_access_log)
         watch = DirectoryWatch(self.directory, self.names, self.updates.append)
-        self.loop.serve(self.plane, logs, watch, {ITEM.id: 4}.__getitem__)
+        self.loop.serve(
+            self.plane, logs, watch, dict.fromkeys((ITEM.id, SIBLINGS.id), 4).__getitem__
+        )
         assert await self.hear() == control.Hello(os.getpid(), 3, 1)
         return self
 
@@ -211,10 +215,10 @@ def test_adopted_listeners_come_and_go(rig):
         await rig.accepting()
         own = set(rig.plane.listeners)
         with socket.create_server(("127.0.0.1", 0)) as other:
-            rig.master.send(control.Adopt((ITEM,)), [other.fileno()])
+            rig.master.send(control.Adopt((SIBLINGS,)), [other.fileno()])
         await rig.until(lambda: len(rig.plane.listeners) == 2)
         (adopted,) = set(rig.plane.listeners) - own
-        rig.master.send(control.Release((ITEM.id,)))
+        rig.master.send(control.Release((SIBLINGS.id,)))
         await rig.until(lambda: set(rig.plane.listeners) == own)
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(adopted)
