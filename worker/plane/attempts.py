@@ -32,6 +32,7 @@ from cython.cimports.worker.plane.record import (
     Attempt,
 )
 from cython.cimports.worker.plane.retry import Outcome, may_retry
+from cython.cimports.worker.plane.tunnel import wants_tunnel
 
 CAUSES = {
     END_NO_PEER: "no peer is available",
@@ -121,6 +122,7 @@ def send_upstream(x):
     """Send the head, then whatever there is of the body."""
     replay: cython.longlong
     x.state = X_SENT
+    x.line.upgrade = x.route.websocket and wants_tunnel(x)
     x.up.send_request(x)
     if x.replay_size >= 0:  # an earlier attempt had the whole body already
         replay = x.replay

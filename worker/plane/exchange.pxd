@@ -72,6 +72,7 @@ cdef class Services:
     cdef Settings settings
     cdef readonly bint draining
     cdef readonly int clients              # open downstream connections
+    cdef readonly int tunnels              # pairs of connections that are tunnels now
     cdef long long path_memory             # 64 KiB for a normalised path
     cdef list spare                        # exchanges to use again
     cdef unsigned long long random_state

@@ -82,14 +82,14 @@ class H1Downstream(H1Requests):
         line.body = x.response_body
         line.length = x.response_length
         line.show_length = self.head_only and status != 204
-        line.upgrade = False
-        if self.head_only:
+        line.upgrade = status == 101  # it was agreed to, or would not have come this far
+        if self.head_only or line.upgrade:
             line.body = BODY_NONE
         elif line.body != BODY_LENGTH:
             self.chunked = x.request.minor == 1
             self.until_close = not self.chunked
             line.body = BODY_CHUNKED if self.chunked else BODY_NONE
-        line.persistence = self.persistence()
+        line.persistence = PERSIST_DEFAULT if line.upgrade else self.persistence()
         room = head_room(
             cython.address(x.response),
             cython.address(x.record),

@@ -52,6 +52,7 @@ from cython.cimports.worker.plane.record import (
     END_UPSTREAM_TIMEOUT,
 )
 from cython.cimports.worker.plane.syscalls import ETIMEDOUT
+from cython.cimports.worker.plane.tunnel import may_switch, open_tunnel
 
 MOST_INFORMATIONAL = cython.declare(cython.int, 100)  # 1xx responses to one request
 MOST_JOINED_BYTES = cython.declare(cython.longlong, 1 << 18)  # the arena's largest block
@@ -181,9 +182,9 @@ class H1Upstream(Side):
             if size < 0:
                 return self.bad_response(fault_text(x.response.fault))
             offset += size
-            if x.response.status == 101:
+            if x.response.status == 101 and not may_switch(x):
                 return self.bad_response("the origin switched protocols without being asked")
-            if x.response.status >= 200:
+            if x.response.status == 101 or x.response.status >= 200:
                 break
             self.informational += 1
             if self.informational > MOST_INFORMATIONAL:
@@ -227,6 +228,9 @@ class H1Upstream(Side):
         """Hand payload to the exchange; the first piece goes with the head."""
         x: Exchange = self.exchange
         piece: Piece
+        if x.response.status == 101:
+            response_start(x, 0, 0, False)
+            return open_tunnel(x, offset, end - offset)
         body_piece(
             self.services.arena,
             cython.address(self.incoming),

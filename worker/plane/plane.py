@@ -23,6 +23,7 @@ from cython.cimports.worker.plane.reactor import Reactor
 from cython.cimports.worker.plane.record import END_INTERNAL
 from cython.cimports.worker.plane.route import RouteTable
 from cython.cimports.worker.plane.trusted import TrustedNetworks
+from cython.cimports.worker.plane.tunnel import TunnelEnd
 
 FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
@@ -180,6 +181,18 @@ class Plane(Services):
         for listener in self.listeners.values():
             listener.open()
 
+    def end_tunnels(self, count: cython.int) -> None:
+        """End so many tunnels; what is queued is still sent."""
+        self.reactor.read_clock()
+        for connection in list(self.reactor.connections):
+            if connection is not None and count > 0:
+                handler = cython.cast(Connection, connection).handler
+                if isinstance(handler, TunnelEnd) and cython.cast(TunnelEnd, handler).is_client:
+                    if cython.cast(TunnelEnd, handler).exchange is not None:
+                        count -= 1
+                        cython.cast(TunnelEnd, handler).end_for_drain()
+        self.reactor.settle_now()
+
     def close_all(self) -> int:
         """The deadline: cut every client connection; returns how many there were."""
         count: cython.int = 0
@@ -190,6 +203,9 @@ class Plane(Services):
             if isinstance(handler, H1Downstream):
                 count += 1
                 cython.cast(H1Downstream, handler).on_failed(0)
+            elif isinstance(handler, TunnelEnd):
+                count += cython.cast(TunnelEnd, handler).is_client
+                cython.cast(TunnelEnd, handler).on_failed(0)
         self.pools.close_idle()
         self.reactor.settle_now()
         return count
@@ -199,6 +215,7 @@ class Plane(Services):
         return {
             "clients": self.clients,
             "active": self.active(),
+            "tunnels": self.tunnels,
             "idle_upstream": self.pools.idle_count,
             "upstream_opened": self.pools.opened,
             "upstream_reused": self.pools.reused,

@@ -53,6 +53,8 @@ class Plane:
     def drain(self, linger_ms: int) -> None:
         """Stop accepting; finish what is under way."""
     def resume(self) -> None: ...
+    def end_tunnels(self, count: int) -> None:
+        """End so many tunnels; what is queued is still sent."""
     def close_all(self) -> int:
         """The deadline: cut every connection; returns how many there were."""
     def stats(self) -> dict[str, int]: ...

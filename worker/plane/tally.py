@@ -13,6 +13,7 @@ from cython.cimports.worker.plane.cells import (
     C_TIMEOUT_HEADER,
     C_TIMEOUT_QUEUE,
     C_TIMEOUT_RESPONSE,
+    C_TIMEOUT_TUNNEL,
 )
 from cython.cimports.worker.plane.record import (
     END_BAD_REQUEST,
@@ -37,6 +38,8 @@ def tally(cells, record):
         return 0
     if record.ending == END_BAD_REQUEST:
         return cells.add(C_BAD_REQUEST, 1)
+    if record.ending == END_CLIENT_TIMEOUT and record.status == 101:
+        return cells.add(C_TIMEOUT_TUNNEL, 1)
     if record.ending == END_CLIENT_TIMEOUT:
         return cells.add(C_TIMEOUT_HEADER if record.route < 0 else C_TIMEOUT_BODY, 1)
     if record.ending == END_CONNECT_TIMEOUT:

@@ -1,0 +1,192 @@
+"""After an origin's 101: bytes both ways, unseen, with back-pressure, half-closes and an idle timeout.
+
+RFC 9110 7.8: only what the client asked for and the route allows can be agreed to. Allowed is `websocket`
+alone: any other protocol (h2c above all) would carry requests that no rule has looked at.
+"""
+
+import cython
+from cython.cimports.worker.plane.batch import SLOT_BYTES
+from cython.cimports.worker.plane.buffer import Arena
+from cython.cimports.worker.plane.cells import C_TUNNELS
+from cython.cimports.worker.plane.h1_parse import F_UPGRADE, H_UPGRADE, Head
+from cython.cimports.worker.plane.h1_write import BODY_NONE
+from cython.cimports.worker.plane.record import (
+    END_CLIENT_GONE,
+    END_CLIENT_TIMEOUT,
+    END_DRAIN_DEADLINE,
+    END_OK,
+    END_UPSTREAM_CLOSED,
+    Attempt,
+)
+
+NO_END = cython.declare(cython.longlong, 1 << 62)  # how much may pass by splice
+
+
+def wants_tunnel(x):
+    return (
+        x.request.minor == 1
+        and (x.line.body == BODY_NONE or x.line.length == 0)
+        and names_websocket(x.services.arena, cython.address(x.request))
+    )
+
+
+def may_switch(x):
+    return x.line.upgrade and names_websocket(x.services.arena, cython.address(x.response))
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def names_websocket(arena: Arena, head: cython.pointer(Head)) -> cython.bint:
+    """Exactly one Upgrade field that says websocket and nothing else, nominated by Connection."""
+    i: cython.int
+    found: cython.int = 0
+    if head.flags & H_UPGRADE == 0:
+        return False
+    for i in range(head.count):
+        if head.fields[i].kind == F_UPGRADE:
+            value = arena.take(head.start + head.fields[i].value, head.fields[i].value_size)
+            if value.lower() != b"websocket":
+                return False
+            found += 1
+    return found == 1
+
+
+def open_tunnel(x, offset, size):
+    client: TunnelEnd = TunnelEnd.__new__(TunnelEnd)
+    origin: TunnelEnd = TunnelEnd.__new__(TunnelEnd)
+    early: cython.longlong = x.down.carry
+    early_size: cython.longlong = x.down.carry_size
+    attempt: cython.pointer(Attempt) = cython.address(x.record.tries[x.record.attempts - 1])
+    attempt.response_us = x.services.host.now_us - x.attempt_us
+    x.services.cells.count_attempt(cython.address(x.record), x.record.attempts - 1)
+    x.services.cells.add(C_TUNNELS, 1)
+    x.services.tunnels += 1
+    x.down.carry = x.down.carry_size = 0
+    client.services = origin.services = x.services
+    client.is_client = True
+    client.exchange = origin.exchange = x
+    client.other = origin
+    origin.other = client
+    client.take_over(x.down)
+    origin.take_over(x.up)
+    x.down = client
+    x.up = origin
+    origin.connection.clear_deadline()
+    if early:  # the client did not wait for the 101
+        client.on_data(early, early_size)
+        x.services.host.release(early)
+    if size:  # nor did the origin, after it
+        origin.on_data(offset, size)
+    if client.connection.blocked:
+        origin.connection.pause()
+    else:
+        origin.connection.resume()
+    client.connection.set_deadline(x.route.tunnel_ms)
+    return client.connection.resume()
+
+
+@cython.cclass
+class TunnelEnd(Side):
+    """The handler of a tunnel's connection; it puts what it reads to the other one's output."""
+
+    def __cinit__(self):
+        self.eager = True  # what came before a hang-up is still read
+
+    def __repr__(self) -> str:
+        side = "client" if self.is_client else "origin"
+        return f"<TunnelEnd {side} finished={bool(self.finished)} {self.connection!r}>"
+
+    def take_over(self, side):
+        """Be the handler of this side's connection from now on."""
+        self.before = side
+        self.connection = side.connection
+        self.connection.handler = self
+        side.exchange = None
+        return 0
+
+    def count(self, size):
+        """Bytes have come: note them, and that the tunnel is not idle."""
+        x: Exchange = self.exchange
+        attempt: cython.pointer(Attempt) = cython.address(x.record.tries[x.record.attempts - 1])
+        client: TunnelEnd = self if self.is_client else self.other
+        if self.is_client:
+            x.record.request_bytes += size
+            attempt.bytes_sent += size
+        else:
+            x.record.bytes_sent += size
+            x.record.body_bytes_sent += size
+            attempt.bytes_received += size
+        return client.connection.set_deadline(x.route.tunnel_ms)
+
+    def on_data(self, offset, size):
+        if self.exchange is None:
+            return 0
+        self.count(size)
+        self.connection.wide = size >= SLOT_BYTES
+        if not self.exchange.record.tls:  # many bytes at a time go by splice
+            self.connection.sink = self.other.connection
+            self.connection.sink_left = NO_END
+        return self.other.connection.write(offset, size)
+
+    def on_spliced(self, size):
+        return self.count(size) if self.exchange is not None else 0
+
+    def on_eof(self):
+        """A half-close is passed on, behind the bytes that came before it."""
+        if self.exchange is None or self.finished:
+            return 0
+        self.finished = True
+        if self.other.finished:
+            return self.end(END_OK)
+        return self.other.connection.finish_sending()
+
+    def on_failed(self, error):
+        self.connection.close()
+        return self.end(END_CLIENT_GONE if self.is_client else END_UPSTREAM_CLOSED)
+
+    def on_blocked(self):
+        if self.other is not None:
+            self.other.connection.pause()
+        return 0
+
+    def on_drained(self):
+        if self.other is not None:
+            self.other.connection.resume()
+        return 0
+
+    def on_deadline(self):
+        """Idle for too long; or the tunnel has ended and its last bytes are not taken."""
+        if self.exchange is None:
+            return self.connection.close()
+        return self.end(END_CLIENT_TIMEOUT)
+
+    def on_closed(self):
+        return self.before.on_closed()
+
+    def end(self, ending):
+        """The one end of a tunnel: both connections close once their output is out, and the line is written."""
+        x: Exchange = self.exchange
+        if x is None:
+            return 0
+        x.record.ending = ending
+        self.services.tunnels -= 1
+        self.other.other = None
+        self.other = None
+        x.drop_upstream(False)
+        return x.finish()
+
+    def end_for_drain(self):
+        """The time that a draining worker gives its tunnels is over."""
+        return self.end(END_DRAIN_DEADLINE)
+
+    # ---- what the exchange says
+
+    def cut(self):
+        return self.left()
+
+    def left(self):
+        self.exchange = None
+        if self.connection.fd < 0:
+            return 0
+        self.connection.set_deadline(self.services.settings.send_ms)
+        return self.connection.finish()
