@@ -217,6 +217,16 @@ class H1Downstream(H1Requests):
             self.connection.set_deadline(LINGER_MS)
         return self.connection.resume()
 
+    def at_rest(self):
+        """Between requests with nothing on the way: another plane could go on from here."""
+        connection = self.connection
+        return (
+            self.state == D_IDLE
+            and connection.fd >= 0
+            and not (self.carry or connection.readable or connection.pending())
+            and not (connection.peer_done or connection.failed or connection.finishing)
+        )
+
     def drop_carry(self):
         """What was kept is of no use any more."""
         if self.carry:

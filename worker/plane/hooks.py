@@ -60,6 +60,10 @@ def run_hook(x, phase):
     if hook is None:
         return PHASE_GO_ON
     session = session_of(x)
+    if phase == PH_UPSTREAM_REQUEST:
+        if x.record.attempts == 1:
+            session.before = x.request_changes
+        x.request_changes = None if session.before is None else session.before.copy()
     if x.ctx is None and phases is not None and phases.new_ctx is not None:
         x.ctx = phases.new_ctx()
     try:
@@ -75,7 +79,7 @@ def run_hook(x, phase):
             answer = hook(session, x.ctx)
     except (Exception, SystemExit) as error:  # a hook that exits must not take the worker along
         return take_answer(x, phase, None, error)
-    if answer is None:
+    if answer is None and phase != PH_REPLY:
         return PHASE_GO_ON
     if inspect.isawaitable(answer):
         return park(x, phase, answer)
@@ -125,6 +129,8 @@ def use_answer(x: Exchange, phase: cython.int, answer: object) -> cython.int:
         x.state = X_ROUTING if phase <= PH_PEER else X_SENT
         if phase == PH_UPSTREAM_REQUEST:
             x.state = X_DIALING
+    if answer is None and phase == PH_REPLY:
+        raise TypeError("it must answer with a Response")
     if (
         answer is None
         or phase == PH_LOGGING

@@ -12,4 +12,5 @@ cdef class Listener(Handler):
     cdef TrustedNetworks trusted
     cdef int open(self) except -1
     cdef int stop(self) except -1
-    cdef int welcome(self, int fd, void* address) except -1
+    cdef int welcome(self, int fd, void* address, long long requests) except -1
+    cdef int take_over(self, int fd, long long requests) except -1

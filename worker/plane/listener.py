@@ -20,6 +20,7 @@ from cython.cimports.worker.plane.syscalls import (
     accept4,
     close,
     errno,
+    getpeername,
     inet_ntop,
     ntohs,
     setsockopt,
@@ -92,14 +93,25 @@ class Listener(Handler):
                     return 0
                 continue  # the client has gone again (ECONNABORTED and its kin, accept(2))
             try:
-                self.welcome(fd, cython.address(address[0]))
+                self.welcome(fd, cython.address(address[0]), 0)
             except OSError as error:  # no memory for another watch: the listener itself is well
                 close(fd)
                 self.on_trouble(error.errno or EMFILE)
                 return self.stop()
         return 0
 
-    def welcome(self, fd, address):
+    def take_over(self, fd, requests):
+        """A client that another plane has served so far."""
+        address: cython.uchar[128]
+        size: socklen_t = 128
+        raw: cython.pointer(sockaddr) = cython.cast(
+            cython.pointer(sockaddr), cython.address(address[0])
+        )
+        if getpeername(fd, raw, cython.address(size)) < 0:  # it has gone meanwhile
+            return self.services.host.close_later(fd)
+        return self.welcome(fd, cython.address(address[0]), requests)
+
+    def welcome(self, fd, address, requests):
         """A client is in."""
         down: H1Downstream = H1Downstream.__new__(H1Downstream)
         v4: cython.pointer(sockaddr_in) = cython.cast(cython.pointer(sockaddr_in), address)
@@ -107,6 +119,7 @@ class Listener(Handler):
         packed: cython.p_const_uchar
         size: cython.int = 0
         down.services = self.services
+        down.requests = requests
         down.listener = self.number
         down.persistent = True
         packed = cython.NULL

@@ -180,6 +180,34 @@ class Plane(Services):
         self.draining = False
         for listener in self.listeners.values():
             listener.open()
+        for connection in list(self.reactor.connections):
+            if connection is not None:
+                handler = cython.cast(Connection, connection).handler
+                if isinstance(handler, H1Downstream):
+                    cython.cast(H1Downstream, handler).drain()  # an ordinary wait again
+
+    def detach_idle(self) -> list:
+        """Give every client connection at rest away: (descriptor, listener's number, requests so far)."""
+        away = []
+        for connection in list(self.reactor.connections):
+            if connection is None:
+                continue
+            handler = cython.cast(Connection, connection).handler
+            if isinstance(handler, H1Downstream) and cython.cast(H1Downstream, handler).at_rest():
+                down: H1Downstream = handler
+                fd = self.reactor.surrender(down.connection)
+                self.clients -= 1
+                away.append((fd, down.listener, down.requests))
+        self.reactor.settle_now()
+        return away
+
+    def attach_idle(self, resting) -> None:
+        """Take over connections that detach_idle gave away; KeyError for a listener that is not here."""
+        listener: Listener
+        numbered = {listener.number: listener for listener in self.listeners.values()}
+        known = [(fd, numbered[number], requests) for fd, number, requests in resting]
+        for fd, listener, requests in known:
+            listener.take_over(fd, requests)
 
     def end_tunnels(self, count: cython.int) -> None:
         """End so many tunnels; what is queued is still sent."""

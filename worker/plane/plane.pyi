@@ -55,6 +55,10 @@ class Plane:
     def resume(self) -> None: ...
     def end_tunnels(self, count: int) -> None:
         """End so many tunnels; what is queued is still sent."""
+    def detach_idle(self) -> list[tuple[int, int, int]]:
+        """Give every client connection at rest away: (descriptor, listener's number, requests so far)."""
+    def attach_idle(self, resting: Sequence[tuple[int, int, int]]) -> None:
+        """Take over connections that detach_idle gave away; KeyError for a listener that is not here."""
     def close_all(self) -> int:
         """The deadline: cut every connection; returns how many there were."""
     def stats(self) -> dict[str, int]: ...

@@ -20,5 +20,6 @@ cdef class SessionView:
     cdef Exchange x
     cdef int epoch
     cdef MessageView own_request, own_response
+    cdef Changes before                    # what was changed before the first attempt; each begins from it
     cdef int check(self) except -1
     cdef int keep_all(self) except -1

@@ -162,7 +162,7 @@ class MessageView:
         raw: bytes = as_bytes(value)
         if not raw.startswith(b"/") or any(octet <= 32 or octet >= 127 for octet in raw):
             raise ValueError(f"not a request target: {value!r}")
-        self.headers.own_changes().target = raw
+        cython.cast(HeadersView, self.headers).own_changes().target = raw
 
     @property
     def version(self) -> str:

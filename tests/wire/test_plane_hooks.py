@@ -1,0 +1,184 @@
+"""Hooks in the plane: called and awaited, answering, changing, failing, and left behind by their client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pingpy.http import Response
+from pingpy.phases import PHASES as BOUND
+from tests.wire.plane_ends import read_messages
+from tests.wire.plane_rig import LOCAL, REPLY_PYTHON, Rig
+from worker.plane.route import HeaderEdits
+
+GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Origin: 1\r\n\r\nok"
+PHASES = ["new_ctx", *BOUND]
+ANSWERING = ["request_filter", "upstream_peer", "upstream_request_filter", "response_filter"]
+
+
+def hooks(**slots: Any) -> SimpleNamespace:
+    return SimpleNamespace(**{name: slots.get(name) for name in PHASES})
+
+
+def awaited(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def later(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return later
+
+
+def let_go(rig: Rig) -> None:
+    """Wait for the hook, then let it come back."""
+    rig.until(lambda: rig.events.parked)
+    rig.events.let_go()
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_an_early_answer(make_rig: Callable[..., Rig], later: bool) -> None:
+    def refuse(session: Any, ctx: Any) -> Response:
+        return Response(403, {b"X-Why": b"no"}.items(), b"no")
+
+    rig = make_rig(hooks=hooks(request_filter=awaited(refuse) if later else refuse))
+    client = rig.client(POST)
+    if later:
+        let_go(rig)
+    message = rig.response(client)
+    assert (message.status, message.get(b"X-Why"), message.body) == (403, b"no", b"no")
+    assert rig.lines(1)[0].ending == "local"
+    assert rig.origins[0].ends == []
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_changes_of_both_heads(make_rig: Callable[..., Rig], later: bool) -> None:
+    def up(session: Any, request: Any, ctx: Any) -> None:
+        request.headers.set("X-Up", "1")
+        request.headers.set(b"Host", b"inner.test")
+        request.headers.remove("Accept")
+        request.target = "/new?x"
+
+    def down(session: Any, response: Any, ctx: Any) -> None:
+        response.headers.remove("X-Origin")
+        response.headers.add("X-Down", "2")
+
+    wrap = awaited if later else (lambda function: function)
+    rig = make_rig(hooks=hooks(upstream_request_filter=wrap(up), response_filter=wrap(down)))
+    client = rig.client(POST.replace(b"Host: a", b"Host: a\r\nAccept: */*"))
+    if later:
+        let_go(rig)
+    origin = rig.origin(wanted=b"abcdef")
+    (request,) = read_messages(bytes(origin.got))
+    assert request.line == b"POST /new?x HTTP/1.1"
+    assert (request.get(b"X-Up"), request.get(b"Host"), request.get(b"Accept")) == (
+        b"1",
+        b"inner.test",
+        None,
+    )
+    origin.send(OK)
+    if later:
+        let_go(rig)
+    response = rig.response(client)
+    assert (response.get(b"X-Origin"), response.get(b"X-Down")) == (None, b"2")
+    assert response.body == b"ok"
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("phase", ANSWERING)
+def test_a_hook_that_raises(make_rig: Callable[..., Rig], phase: str, later: bool) -> None:
+    def fail(*arguments: Any) -> None:
+        raise KeyError("mine")
+
+    rig = make_rig(hooks=hooks(**{phase: awaited(fail) if later else fail}))
+    client = rig.client(GET % 1)
+    if phase == "response_filter":
+        rig.origin().send(OK)
+    if later:
+        let_go(rig)
+    assert rig.response(client).status == 500
+    assert rig.lines(1)[0].ending == "hook_raised"
+    assert [name for name, _ in rig.events.raised] == [phase]
+
+
+@pytest.mark.parametrize("phase", ANSWERING)
+def test_the_client_goes_while_a_hook_waits(make_rig: Callable[..., Rig], phase: str) -> None:
+    rig = make_rig(hooks=hooks(**{phase: awaited(lambda *arguments: None)}))
+    client = rig.client(GET % 1)
+    if phase == "response_filter":
+        rig.origin().send(OK)
+    rig.until(lambda: rig.events.parked)
+    client.reset()
+    assert rig.lines(1)[0].status == 499
+    rig.events.let_go()
+    rig.settle()
+    rig.lines(1)
+
+
+def test_a_body_flows_on_after_a_response_filter_has_waited(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(hooks=hooks(response_filter=awaited(lambda *arguments: None)))
+    client = rig.client(POST[:-3])
+    origin = rig.origin(wanted=b"abc")
+    origin.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+    rig.until(lambda: rig.events.parked)
+    client.send(b"def")
+    rig.settle()
+    rig.events.let_go()
+    rig.until(lambda: origin.got.endswith(b"abcdef"))
+    origin.send(b"ok")
+    assert rig.response(client).body == b"ok"
+
+
+def test_each_attempt_begins_with_the_same_request(make_rig: Callable[..., Rig]) -> None:
+    def up(session: Any, request: Any, ctx: Any) -> None:
+        request.headers.add("X-Try", str(session.tries))
+
+    rig = make_rig(hooks=hooks(upstream_request_filter=up))
+    client = rig.client(GET % 1)
+    rig.origin().send(OK)
+    rig.response(client)
+    client.take()
+    rig.origins[0].ends[0].take()
+    client.send(GET % 2)
+    rig.origin(0).close()
+    (request,) = read_messages(bytes(rig.origin(1).got))
+    assert request.getlist(b"X-Try") == [b"2"]
+    rig.origin(1).send(OK)
+    rig.response(client)
+
+
+def test_a_responder_that_forgets_to_answer(make_rig: Callable[..., Rig]) -> None:
+    for responder in (lambda session: None, awaited(lambda session: None)):
+        own = (b"/py", {"reply_kind": REPLY_PYTHON, "responder": responder})
+        rig = make_rig(built_in=[LOCAL, own])
+        client = rig.client(b"GET /py HTTP/1.1\r\nHost: a\r\n\r\n")
+        rig.settle()
+        rig.events.let_go()
+        assert rig.response(client).status == 500
+
+
+def test_logging_sees_the_response_of_an_earlier_turn(make_rig: Callable[..., Rig]) -> None:
+    seen = []
+
+    def log(session: Any, error: Any, ctx: Any) -> None:
+        seen.append((session.response.status, session.response.headers.get("X-Origin")))
+
+    rig = make_rig(hooks=hooks(logging=log))
+    client = rig.client(GET % 1)
+    rig.origin().send(OK[:-1])
+    rig.settle()
+    other = rig.client(b"GET /local HTTP/1.1\r\nHost: a\r\nX-Filler: " + b"z" * 500 + b"\r\n\r\n")
+    rig.response(other)
+    rig.origin().send(b"k")
+    rig.response(client)
+    assert seen == [(200, None), (200, b"1")]
+
+
+def test_header_edits_hold_for_our_own_errors(make_rig: Callable[..., Rig]) -> None:
+    edits = HeaderEdits([b"Server", b"X-Frame"], b"X-Frame: DENY\r\n")
+    rig = make_rig(route={"response_edits": edits})
+    rig.pool.set_peers([])
+    message = rig.response(rig.client(GET % 1))
+    assert (message.status, message.get(b"X-Frame"), message.get(b"Server")) == (503, b"DENY", None)
