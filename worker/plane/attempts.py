@@ -76,6 +76,8 @@ def pick_peer(x: Exchange) -> Peer:
         return None if x.tried is not None and x.chosen in x.tried else x.chosen
     if x.route.pool is None:
         return None
+    if x.route.pool.custom is not None:
+        return x.services.ask_balancer(x)
     return x.route.pool.pick(hash_key(x), x.tried, x.services.host.now_ms)
 
 

@@ -88,6 +88,7 @@ cdef class Services:
     cdef object listener_address(self, int number)
     cdef object hook_peer(self, Peer peer)
     cdef Peer peer_for(self, object chosen)
+    cdef Peer ask_balancer(self, Exchange x)           # a balancer of the user's; None: no peer
     cdef int hook_raised(self, Exchange x, str phase, object error) except -1
     cpdef int hook_done(self, Exchange x, int epoch, int phase, object answer, object error) except -1
     cdef long long linger_ms(self) except -1           # how long an idle connection may still speak while draining

@@ -35,6 +35,10 @@ from cython.cimports.worker.plane.tally import tally
 from cython.cimports.worker.plane.target import is_normal_path, normalise_path
 
 RETRY_CREDIT_MOST = cython.declare(cython.double, 100.0)  # a burst of so many retries, not more
+# RFC 9110 9.2.2
+IDEMPOTENT = cython.declare(
+    cython.uint, 1 << M_GET | 1 << M_HEAD | 1 << M_PUT | 1 << M_DELETE | 1 << M_OPTIONS | 1 << M_TRACE
+)
 PATH_BYTES = cython.declare(cython.int, 65536)
 
 
@@ -140,6 +144,9 @@ class Services:
         raise NotImplementedError
 
     def peer_for(self, chosen):
+        raise NotImplementedError
+
+    def ask_balancer(self, x):
         raise NotImplementedError
 
     def hook_raised(self, x, phase, error):

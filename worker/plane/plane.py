@@ -307,6 +307,14 @@ class Plane(Services):
     def hook_peer(self, peer):
         return self.events.make_peer(peer.text.decode())
 
+    def ask_balancer(self, x):
+        """What it raises is its author's fault: reported, and no peer for this request."""
+        try:
+            return x.route.pool.pick_custom(session_of(x), x.tried, self.reactor.now_ms)
+        except Exception as error:
+            self.hook_raised(x, "pick", error)
+            return None
+
     def peer_for(self, chosen):
         peer: Peer = self.peers_of_hooks.get(chosen)
         if peer is None:
