@@ -29,7 +29,7 @@ from cython.cimports.worker.plane.record import (
     END_OK,
     END_UPSTREAM_CLOSED,
 )
-from cython.cimports.worker.plane.request_id import take_request_id
+from cython.cimports.worker.plane.request_id import next_random, take_request_id
 from cython.cimports.worker.plane.route import REPLY_NONE, REPLY_PYTHON
 from cython.cimports.worker.plane.tally import tally
 from cython.cimports.worker.plane.target import is_normal_path, normalise_path
@@ -37,7 +37,8 @@ from cython.cimports.worker.plane.target import is_normal_path, normalise_path
 RETRY_CREDIT_MOST = cython.declare(cython.double, 100.0)  # a burst of so many retries, not more
 # RFC 9110 9.2.2
 IDEMPOTENT = cython.declare(
-    cython.uint, 1 << M_GET | 1 << M_HEAD | 1 << M_PUT | 1 << M_DELETE | 1 << M_OPTIONS | 1 << M_TRACE
+    cython.uint,
+    1 << M_GET | 1 << M_HEAD | 1 << M_PUT | 1 << M_DELETE | 1 << M_OPTIONS | 1 << M_TRACE,
 )
 PATH_BYTES = cython.declare(cython.int, 65536)
 
@@ -111,13 +112,8 @@ class Services:
         return 0
 
     def random(self):
-        """xorshift64*: good enough for request ids and spreading, never for secrets."""
-        value: cython.ulonglong = self.random_state
-        value ^= value >> 12
-        value ^= value << 25
-        value ^= value >> 27
-        self.random_state = value
-        return value * cython.cast(cython.ulonglong, 2685821657736338717)
+        """For request ids and spreading, never for secrets."""
+        return next_random(cython.address(self.random_state))
 
     def dial(self, x):
         raise NotImplementedError
@@ -288,9 +284,7 @@ class Exchange:
                 self.replay_size = size
                 self.services.arena.copy(self.replay, offset, size)
         self.body_seen += size
-        if self.up is None:
-            return 0
-        return self.up.send_body(self, offset, size, last)
+        return 0 if self.up is None else self.up.send_body(self, offset, size, last)
 
     def request_trailers(self, offset, size):
         """The end of a chunked body that has trailers; these are not kept, so it cannot be sent again."""

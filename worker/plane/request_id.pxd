@@ -5,3 +5,4 @@ from worker.plane.record cimport Record
 
 cdef int take_request_id(Arena arena, Head* head, Record* record, unsigned long long first_random,
                          unsigned long long second_random) except -1
+cdef unsigned long long next_random(unsigned long long* state) except? 0

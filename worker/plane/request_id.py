@@ -39,3 +39,13 @@ def take_request_id(arena, head, record, first_random, second_random):
     put_hex16(record.request_id + 16, second_random)
     record.request_id_size = 32
     return 0
+
+
+def next_random(state):
+    """xorshift64*."""
+    value: cython.ulonglong = state[0]
+    value ^= value >> 12
+    value ^= value << 25
+    value ^= value >> 27
+    state[0] = value
+    return value * cython.cast(cython.ulonglong, 2685821657736338717)
