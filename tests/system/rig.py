@@ -242,10 +242,18 @@ class Pingpy:
             )
 
     def __enter__(self) -> Pingpy:
-        until(lambda: self.ended() or self.rig.edge.call(knock, "127.0.0.1", 80), 10, "it listens")
-        until(lambda: self.ended() or self.is_ready(), 10, f"it serves: {self.said()}")
-        assert self.process.poll() is None, self.said()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.stop(signal.SIGINT)  # whoever comes next needs its port
+            raise
         return self
+
+    def wait_until_ready(self) -> None:
+        """Come back when it serves; AssertionError when it ends before, or takes too long."""
+        until(lambda: self.ended() or self.rig.edge.call(knock, "127.0.0.1", 80), 20, "it listens")
+        until(lambda: self.ended() or self.is_ready(), 20, f"it serves: {self.said()}")
+        assert self.process.poll() is None, self.said()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None

@@ -3,6 +3,7 @@
 import cython
 from cython.cimports.worker.plane.h1_parse import F_X_REQUEST_ID
 
+DIGITS = cython.declare(cython.p_const_char, b"0123456789abcdef")
 REQUEST_ID = cython.declare(cython.int, F_X_REQUEST_ID)
 
 
@@ -12,10 +13,8 @@ REQUEST_ID = cython.declare(cython.int, F_X_REQUEST_ID)
 def put_hex16(to: cython.p_char, value: cython.ulonglong) -> cython.void:
     """Sixteen hexadecimal digits."""
     i: cython.int
-    digit: cython.int
     for i in range(16):
-        digit = cython.cast(cython.int, (value >> (60 - 4 * i)) & 15)
-        to[i] = cython.cast(cython.char, 48 + digit if digit < 10 else 87 + digit)
+        to[i] = DIGITS[(value >> (60 - 4 * i)) & 15]
 
 
 def take_request_id(arena, head, record, first_random, second_random):
