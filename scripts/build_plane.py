@@ -32,7 +32,14 @@ DIRECTIVES = {
     "warn.undeclared": True,
     "warn.maybe_uninitialized": True,
 }
-FLAGS = ["-O2", "-g1", "-Wall", "-Wno-unused-function", "-Wno-sign-compare"]
+FLAGS = [
+    "-O3",
+    "-fno-semantic-interposition",
+    "-g1",
+    "-Wall",
+    "-Wno-unused-function",
+    "-Wno-sign-compare",
+]
 SANITIZE = [
     "-fsanitize=address,undefined",
     "-fno-omit-frame-pointer",

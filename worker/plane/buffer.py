@@ -26,6 +26,17 @@ CHAIN_BLOCK_BYTES = cython.declare(cython.longlong, 16384)
 SMALLEST_ARENA_BYTES = 64 << 20
 
 
+OUTSIDE = "range outside the arena"
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def outside(total: cython.longlong, offset: cython.longlong, size: cython.longlong) -> cython.bint:
+    """Whether a range is not wholly within the blocks of an arena of `total` bytes."""
+    return offset < SPAN_BYTES or size < 0 or offset + size > total
+
+
 @cython.cclass
 class Arena:
     """One private mapping. Raises MemoryError when it is used up, IndexError for a range outside."""
@@ -162,27 +173,29 @@ class Arena:
 
     def check(self, offset, size):
         """Refuse a range that is not wholly inside."""
-        if offset < SPAN_BYTES or size < 0 or offset + size > self.size:
-            raise IndexError("range outside the arena")
+        if outside(self.size, offset, size):
+            raise IndexError(OUTSIDE)
         return 0
 
     def copy(self, to, source, size):
         """Copy within the arena; the ranges may overlap."""
-        self.check(to, size)
-        self.check(source, size)
+        if outside(self.size, to, size) or outside(self.size, source, size):
+            raise IndexError(OUTSIDE)
         memmove(self.base + to, self.base + source, size)
         return 0
 
     def put(self, to, data):
         """Write a bytes object; returns its length."""
         size: cython.Py_ssize_t = len(data)
-        self.check(to, size)
+        if outside(self.size, to, size):
+            raise IndexError(OUTSIDE)
         memcpy(self.base + to, cython.cast(cython.p_const_char, data), size)
         return cython.cast(cython.int, size)
 
     def put_chars(self, to, data, size):
         """Write `size` bytes from C memory; returns `size`."""
-        self.check(to, size)
+        if outside(self.size, to, size):
+            raise IndexError(OUTSIDE)
         memcpy(self.base + to, data, size)
         return cython.cast(cython.int, size)
 
@@ -196,7 +209,8 @@ class Arena:
             value //= 10
             if value <= 0 or count == 20:
                 break
-        self.check(to, count)
+        if outside(self.size, to, count):
+            raise IndexError(OUTSIDE)
         memcpy(self.base + to, cython.address(digits[20 - count]), count)
         return count
 
@@ -212,7 +226,8 @@ class Arena:
             value >>= 4
             if value == 0 or count == 16:
                 break
-        self.check(to, count)
+        if outside(self.size, to, count):
+            raise IndexError(OUTSIDE)
         memcpy(self.base + to, cython.address(digits[16 - count]), count)
         return count
 
