@@ -47,7 +47,7 @@ class Peer:
 
 @cython.cclass
 class Pool:
-    """A named set of peers. This class itself picks round robin without weights; see pick_*.py for the rest."""
+    """A named set of peers. This class itself picks at random; see pick_*.py for the rest."""
 
     def __init__(
         self,
