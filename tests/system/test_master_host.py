@@ -149,7 +149,7 @@ def test_a_socket_of_systemds_is_used_and_never_closed_for_others(tmp_path):
             assert {rig.ask()[1] for _ in range(20)} <= {0, 1}
             assert rig.tell("status")["listeners"][0]["origin"] == "systemd"
             assert rig.tell("reload")["code"] == 0
-            assert rig.generation() == 2
+            until(lambda: rig.generation() == 2)  # an old worker may be at its last accept
         finally:
             rig.stop()
         with socket.create_connection(("127.0.0.1", rig.port)):

@@ -63,7 +63,7 @@ def test_a_balancer_of_ones_own_decides(rig):
         '"""A balancer that reads the target."""\n\n\n'
         "class ByTarget:\n"
         "    def pick(self, session, peers):\n"
-        "        wanted = b'.101:' if session.request.target.startswith(b'/second') else b'.100:'\n"
+        "        wanted = b'.101:' if session.request.target.startswith('/second') else b'.100:'\n"
         "        return next(peer for peer in peers if wanted in peer.text)\n"
     )
     rule = f'upstream = {THREE}\nload_balancing = "mine:ByTarget"'
