@@ -80,11 +80,9 @@ Element = cython.struct(at=cython.longlong, size=cython.longlong, next=cython.lo
 
 @cython.boundscheck(False)
 def scan_fields(view, position, end, head, most):
-    """Scan field lines up to the empty line; the contract is in the .pxd.
-
-    Every index is below `limit`, which is at most len(view): `at`, `colon` and `value` are compared before
-    use, `stop + 1` by `stop + 2 > limit`, and `stop - 1` is at least `value`. Fuzzed as h1-request, h1-response.
-    """
+    """Scan field lines up to the empty line; the contract is in the .pxd."""
+    # Every index is below `limit`, which is at most len(view): `at`, `colon` and `value` are compared before
+    # use, `stop + 1` by `stop + 2 > limit`, `stop - 1` is at least `value`. Fuzzed as h1-request, h1-response.
     start: cython.ulonglong = head.start
     # unsigned: one comparison checks both bounds; the loops over octets run up to `limit`, which is inside the view
     limit: cython.ulonglong = end if start <= position <= end <= view.shape[0] else 0
