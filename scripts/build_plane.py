@@ -95,6 +95,8 @@ def translate(*, force: bool, sanitize: bool, jobs: int) -> list[Any]:
         compiler_directives=DIRECTIVES,
         nthreads=jobs,
         force=force,
+        # Shared by several checkouts of one developer; Cython keys it by the text of all that a module cimports.
+        cache=os.environ.get("CYTHON_CACHE_DIR", False),
         quiet=True,
     )
     shared = SCRATCH / "cyutility.c"
