@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
@@ -284,3 +285,4 @@ class Rig:
             assert in_flight(self.cells, peer.cell) == 0
         self.listener.close()
         self.log_file.close()
+        os.close(self.region.fd)  # the mapping stays as long as a plane looks at it

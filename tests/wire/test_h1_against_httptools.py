@@ -191,7 +191,9 @@ RESPONSE_STRICTER = "status line|Transfer-Encoding|Content-Length"
 @given(first(RESPONSE_PARTS), st.lists(st.sampled_from(RESPONSE_FIELDS), max_size=3), first(ENDS))
 def test_generated_responses(status: str, lines: list[str], end: str) -> None:
     data = "".join(text + "\r\n" for text in [status, *lines]).encode() + end.encode()
-    ours, theirs = read_head(data, response=True), heard(data, response=True)
+    ours = read_head(data, response=True)
+    # what follows the head is a body's business
+    theirs = heard(data[: ours["result"]] if ours["result"] > 0 else data, response=True)
     if ours["result"] == 0:
         assert theirs is None
     elif ours["result"] < 0:
