@@ -182,3 +182,21 @@ def test_header_edits_hold_for_our_own_errors(make_rig: Callable[..., Rig]) -> N
     rig.pool.set_peers([])
     message = rig.response(rig.client(GET % 1))
     assert (message.status, message.get(b"X-Frame"), message.get(b"Server")) == (503, b"DENY", None)
+
+
+def test_a_hook_may_name_any_number_of_peers_and_only_so_many_are_kept(
+    make_rig: Callable[..., Rig],
+) -> None:
+    named = 0
+
+    def name_another(session: Any, ctx: Any) -> Any:
+        nonlocal named
+        named += 1
+        return rig.make_peer(1)  # nobody listens there
+
+    rig = make_rig(hooks=hooks(upstream_peer=name_another))
+    while named < 4200:
+        client = rig.client(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n" * 300)
+        rig.until(lambda end=client: end.got.count(b"HTTP/1.1 502") == 300)  # type: ignore[misc]
+        client.close()
+    assert rig.plane.stats()["hook_peers"] == 4096

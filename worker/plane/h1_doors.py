@@ -99,7 +99,7 @@ def read_head(
 def worth(data: bytes, checked: int) -> bool:
     """Whether a scan is worth while, when the octets before `checked` were seen."""
     view: cython.uchar[::1] = bytearray(data)
-    return worth_scanning(view, checked, len(data)) != 0
+    return worth_scanning(view, 0, checked, len(data)) != 0
 
 
 def read_chunks(pieces: list) -> dict:

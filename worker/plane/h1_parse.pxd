@@ -81,7 +81,7 @@ cdef int scan_request(unsigned char[::1] view, long long start, long long end, H
 cdef int scan_response(unsigned char[::1] view, long long start, long long end, Head* head, HeadLimits* limits) except? -1
 # For a head that comes in pieces: bytes up to `checked` were seen before. Returns 1 when a scan is worth while (the
 # empty line is there, or a byte that can never be right), else 0: the cost of a dripped head stays linear.
-cdef int worth_scanning(unsigned char[::1] view, long long checked, long long end) except -1
+cdef int worth_scanning(unsigned char[::1] view, long long start, long long checked, long long end) except -1
 
 cpdef str fault_text(int fault)
 cdef int fault_status(int fault)          # the status of the refusal of a request; a refused response is always 502

@@ -70,9 +70,9 @@ def fault_status(fault):
     return FAULT_STATUS[fault] if 0 <= fault < FAULTS else 400
 
 
-def worth_scanning(view, checked, end):
+def worth_scanning(view, start, checked, end):
     """Look for the empty line, a control octet, a bare CR or a bare LF in what is new (from 3 before)."""
-    at: cython.longlong = max(checked - 3, 0)
+    at: cython.longlong = max(checked - 3, start)
     octet: cython.uchar
     last: cython.uchar = 0
     lines: cython.int = 0  # octets of CRLFCRLF seen in a row
@@ -83,7 +83,9 @@ def worth_scanning(view, checked, end):
                 return 1
             lines = 3 if lines == 2 else 1
         elif octet == 0x0A:
-            if lines == 3 or (last != 0x0D and at >= checked and at > 0 and view[at - 1] != 0x0D):
+            if lines == 3 or (
+                last != 0x0D and at >= checked and at > start and view[at - 1] != 0x0D
+            ):
                 return 1
             lines = 2
         else:

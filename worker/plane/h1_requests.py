@@ -226,7 +226,10 @@ class H1Requests(Side):
             self.state == D_HEAD
             and self.carry_size < self.services.settings.limits.head_bytes
             and not worth_scanning(
-                arena.view, self.carry + self.checked, self.carry + self.carry_size
+                arena.view,
+                self.carry,
+                self.carry + self.checked,
+                self.carry + self.carry_size,
             )
         ):
             self.checked = max(self.carry_size - 3, 0)

@@ -25,6 +25,7 @@ from cython.cimports.worker.plane.route import RouteTable
 from cython.cimports.worker.plane.trusted import TrustedNetworks
 from cython.cimports.worker.plane.tunnel import TunnelEnd
 
+MOST_HOOK_PEERS = cython.declare(cython.int, 4096)  # that upstream_peer named and we remember
 FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
 SETTINGS = (
@@ -250,6 +251,7 @@ class Plane(Services):
             "arena_used_bytes": self.arena.used_bytes,
             "spliced_bytes": self.reactor.pipes.passed,
             "listeners": len(self.listeners),
+            "hook_peers": len(self.peers_of_hooks),
         }
 
     # ---- what Services promises
@@ -319,5 +321,10 @@ class Plane(Services):
         peer: Peer = self.peers_of_hooks.get(chosen)
         if peer is None:
             peer = self.events.plane_peer(chosen)
+            if (
+                len(self.peers_of_hooks) >= MOST_HOOK_PEERS
+            ):  # the oldest: a hook may name any number
+                oldest: Peer = self.peers_of_hooks.pop(next(iter(self.peers_of_hooks)))
+                oldest.retired = True
             self.peers_of_hooks[chosen] = peer
         return peer
