@@ -12,14 +12,32 @@ from worker.channel import close_quietly
 
 ACCESS = "access"
 ERROR = "error"
+QUIET_SECONDS = 60.0
 
 
 class LogFiles:
-    """`use_access_log`: takes a descriptor over as the access log, and closes the one before."""
+    """`use_access_log`: takes a descriptor over as the access log, and closes the one before.
 
-    def __init__(self, plan: Plan, use_access_log: Callable[[int], None]) -> None:
+    `lines_dropped`: how many lines of it were lost so far, because the disk was full or the reader of a pipe slow.
+    """
+
+    def __init__(
+        self, plan: Plan, use_access_log: Callable[[int], None], lines_dropped: Callable[[], int]
+    ) -> None:
         self._plan = plan
         self._use_access_log = use_access_log
+        self._lines_dropped = lines_dropped
+        self._told_dropped = 0
+        self._quiet_until_seconds = 0.0
+
+    def watch(self, now_seconds: float) -> None:
+        """Tell of lines that were lost since the last time, at most once a minute."""
+        dropped = self._lines_dropped()
+        if dropped > self._told_dropped and now_seconds >= self._quiet_until_seconds:
+            lost = dropped - self._told_dropped
+            logger.error("access log: %d lines could not be written and are lost", lost)
+            self._told_dropped = dropped
+            self._quiet_until_seconds = now_seconds + QUIET_SECONDS
 
     def take(self, names: tuple[str, ...], fds: list[int]) -> None:
         """New descriptors from the master, which may open what a worker may not."""

@@ -17,6 +17,7 @@ from worker.channel import LoopChannel, close_quietly
 from worker.lag import LagWatch
 from worker.lifecycle import Lifecycle, Load
 from worker.logs import LogFiles
+from worker.memory import ResidentMemory
 from worker.policy.resolver import FIRST_DIRECTORY_SECONDS, WATCH_SECONDS, DirectoryWatch
 from worker.signals import install
 
@@ -24,7 +25,6 @@ BEAT_SECONDS = 1.0
 TICK_SECONDS = 0.1
 # How often a draining worker looks whether anything is left.
 DRAIN_LOOK_SECONDS = 0.05
-_PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
 class Plane(Protocol):
@@ -82,6 +82,7 @@ class WorkerLoop:
         self._accepting = False
         self._early: list[tuple[control.Message, list[int]]] = []
         self._lag = LagWatch()
+        self._memory = ResidentMemory()
         self._tick_due = 0.0
         self._worst_lag = 0.0
         self._draining_look: asyncio.TimerHandle | None = None
@@ -219,7 +220,9 @@ class WorkerLoop:
             slab.connections = stats["clients"]
             slab.active = stats["active"]
             slab.idle_upstream = stats["idle_upstream"]
-        slab.rss_bytes = resident_bytes()
+        slab.rss_bytes = self._memory.resident_bytes()
+        if self._logs is not None:
+            self._logs.watch(time.monotonic())
         self._loop.call_later(BEAT_SECONDS, self._beat)
 
     # ---- actions
@@ -234,7 +237,9 @@ class WorkerLoop:
     def _perform(self, action: lifecycle.Action) -> None:
         match action:
             case lifecycle.SayReady():
-                self._channel.send(control.Ready(self._context.config_hash, resident_bytes()))
+                self._channel.send(
+                    control.Ready(self._context.config_hash, self._memory.resident_bytes())
+                )
             case lifecycle.SayDrained():
                 self._channel.send(control.Drained())
             case lifecycle.SayLeaving(reason):
@@ -305,9 +310,3 @@ class WorkerLoop:
                 self._plane.remove_listener(fd)
             del self._listeners[fd]
             close_quietly(fd)
-
-
-def resident_bytes() -> int:
-    """What the kernel counts as this process's resident memory."""
-    with open("/proc/self/statm", "rb") as statm:
-        return int(statm.read().split()[1]) * _PAGE_BYTES

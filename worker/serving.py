@@ -90,7 +90,7 @@ class Serving:
         self.plane.use_log(self.log)
         # The plane looks at a rule's hooks only when there are hooks at all.
         self.plane.use_hooks(self.code.everywhere() or (BoundPhases() if hooks else None))
-        self.logs = LogFiles(plan, self.log.set_fd)
+        self.logs = LogFiles(plan, self.log.set_fd, lambda: self.log.lines_dropped)
         directory = region.directory(context.generation)
         self.directory = DirectoryWatch(directory, needed_names(resolved), self.tables.update)
         self._lag_thread: LagThread | None = None

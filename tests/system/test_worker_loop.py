@@ -101,7 +101,7 @@ class Rig:
         self.life = Lifecycle(Drain("signal", 1, 1, 5), orphan_seconds=0.3)
         self.loop = WorkerLoop(context, self.life, self.slab)
         self.loop.hello()
-        logs = LogFiles(plan(load(source), uid=1), self.use_access_log)
+        logs = LogFiles(plan(load(source), uid=1), self.use_access_log, lambda: 0)
         watch = DirectoryWatch(self.directory, self.names, self.updates.append)
         self.loop.serve(
             self.plane, logs, watch, dict.fromkeys((ITEM.id, SIBLINGS.id), 4).__getitem__
