@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import prctl
+import setproctitle
 
 from master import signals
 from pingpy import log
@@ -79,8 +80,10 @@ def raise_open_files(wanted: int) -> int:
 
 def name_process(short: str, title: str) -> None:
     """The name in top (15 bytes at most) and the line in ps."""
+    setproctitle.setproctitle(
+        title
+    )  # not prctl's, which reads the command line from memory it has freed
     prctl.set_name(short[:15])
-    prctl.set_proctitle(title)
 
 
 def fork_child(spec: ChildSpec, work: Callable[[], int]) -> int:

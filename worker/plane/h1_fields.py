@@ -1,6 +1,7 @@
 """Scans the field section of an HTTP/1 head: names, values, and the fields that the scanner itself acts upon."""
 
 import cython
+from cython.cimports.worker.plane.field_names import KnownName, known_name, remember_name
 from cython.cimports.worker.plane.h1_connection import connection_options, te_members
 from cython.cimports.worker.plane.h1_parse import (
     F_CONNECTION,
@@ -42,7 +43,7 @@ from cython.cimports.worker.plane.octets import (
     WORD_SLOT,
     __builtin_ctzll,
     controls,
-    eight,
+    eight_inside,
     is_token_word,
     is_word,
 )
@@ -71,11 +72,6 @@ NOTED_KINDS = cython.declare(
     | (1 << F_TRANSFER_ENCODING),
 )
 LENGTH_DIGITS = cython.declare(cython.int, 18)  # the longest that cannot overflow 63 bits
-NOMINATIONS = cython.declare(
-    cython.int, 32
-)  # connection options of unknown name: bounds the work of marking
-
-Element = cython.struct(at=cython.longlong, size=cython.longlong, next=cython.longlong)
 
 
 @cython.boundscheck(False)
@@ -90,19 +86,26 @@ def scan_fields(view, position, end, head, most):
     colon: cython.ulonglong
     value: cython.ulonglong
     stop: cython.ulonglong
-    kind: cython.uint
-    hashed: cython.uint
+    kind: cython.uint = 0
+    hashed: cython.uint = 0
+    verdict: cython.longlong
+    known: cython.pointer(KnownName)
     field: cython.pointer(Field)
     while at < limit:
         if LOWER[view[at]] == 0:
             return end_of_fields(view, at, end, head)
         if head.count >= most:
             return refuse(head, FAULT_FIELD_COUNT)
-        colon = name_end(view, at, limit, cython.address(hashed))
-        if colon == limit:
-            return 0
-        if view[colon] != 0x3A or colon - at > 0xFFFF:
-            return refuse(head, name_fault(view[colon]))
+        known = known_name(view, at, limit)
+        if known.size:
+            colon = at + known.size
+            hashed = known.hash
+            kind = known.kind
+        else:
+            verdict = new_name(view, at, limit, cython.address(hashed), cython.address(kind))
+            if verdict <= 0:
+                return refuse(head, -verdict) if verdict else 0
+            colon = verdict
         value = colon + 1
         while value < limit and (view[value] == 0x20 or view[value] == 0x09):
             value += 1
@@ -110,16 +113,8 @@ def scan_fields(view, position, end, head, most):
         if stop + 2 > limit or view[stop] != 0x0D or view[stop + 1] != 0x0A:
             return line_end(view, stop, end, head)
         field = cython.address(head.fields[head.count])
-        field.name = cython.cast(cython.uint, at - start)
-        field.value = cython.cast(cython.uint, value - start)
-        field.end = cython.cast(cython.uint, stop + 2 - start)
-        field.name_size = cython.cast(cython.ushort, colon - at)
+        place_field(field, at - start, colon - at, value - start, stop + 2 - start)
         field.name_hash = hashed
-        field.kind = 0
-        field.hop = 0
-        kind = WORD_SLOT[(hashed * WORD_FACTOR) >> 24]
-        if kind and not (WORD_HASH[kind] == hashed and is_token_word(view, at, colon - at, kind)):
-            kind = 0
         at = stop + 2
         while stop > value and (view[stop - 1] == 0x20 or view[stop - 1] == 0x09):
             stop -= 1
@@ -128,6 +123,60 @@ def scan_fields(view, position, end, head, most):
             return -2
         head.count += 1
     return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def place_field(
+    field: cython.pointer(Field),
+    name: cython.ulonglong,
+    name_size: cython.ulonglong,
+    value: cython.ulonglong,
+    end: cython.ulonglong,
+) -> cython.void:
+    """Where a field is in its head; what it means is not known yet."""
+    field.name = cython.cast(cython.uint, name)
+    field.value = cython.cast(cython.uint, value)
+    field.end = cython.cast(cython.uint, end)
+    field.name_size = cython.cast(cython.ushort, name_size)
+    field.kind = 0
+    field.hop = 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=True)
+def new_name(
+    view: cython.uchar[::1],
+    at: cython.ulonglong,
+    limit: cython.ulonglong,
+    hashed: cython.pointer(cython.uint),
+    kind: cython.pointer(cython.uint),
+) -> cython.longlong:
+    """Where the colon is, and what the name is; 0 when more octets are needed, -fault when it is no name."""
+    colon: cython.ulonglong = name_end(view, at, limit, hashed)
+    if colon == limit:
+        return 0
+    if view[colon] != 0x3A or colon - at > 0xFFFF:
+        return -name_fault(view[colon])
+    kind[0] = kind_of(view, at, colon - at, hashed[0])
+    remember_name(view, at, limit, colon - at, hashed[0], kind[0])
+    return colon
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=True)
+def kind_of(
+    view: cython.uchar[::1],
+    at: cython.longlong,
+    size: cython.longlong,
+    hashed: cython.uint,
+) -> cython.int:
+    """The number of a name that we act upon, or 0."""
+    kind: cython.int = WORD_SLOT[(hashed * WORD_FACTOR) >> 24]
+    if kind and not (WORD_HASH[kind] == hashed and is_token_word(view, at, size, kind)):
+        return 0
+    return kind
 
 
 @cython.cfunc
@@ -163,7 +212,7 @@ def value_end(
     """Where the octets end that may stand in a value, eight at a time. In bounds because end <= len(view)."""
     odd: cython.ulonglong
     while at + 8 <= end:
-        odd = controls(eight(view, at))
+        odd = controls(eight_inside(view, at))
         if odd == 0:
             at += 8
             continue

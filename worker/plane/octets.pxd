@@ -41,12 +41,10 @@ cdef extern from *:
 cdef enum:
     LONGEST_WORD = 20
 
-# Eight octets as one number, the first one lowest: one load instruction. The only raw access of the wire formats. Out of
-# bounds it gives NULs, which no scanner accepts.
-cdef inline unsigned long long eight(unsigned char[::1] view, unsigned long long at) noexcept:
+# Eight octets as one number, the first one lowest: one load instruction. The only raw access of the wire formats. The
+# caller has compared `at + 8` with the view's end already.
+cdef inline unsigned long long eight_inside(unsigned char[::1] view, unsigned long long at) noexcept:
     cdef unsigned char* p
-    if at > <unsigned long long>view.shape[0] - 8 or view.shape[0] < 8:
-        return 0
     with cython.boundscheck(False):
         p = &view[at]
     return (
@@ -59,6 +57,12 @@ cdef inline unsigned long long eight(unsigned char[::1] view, unsigned long long
         | <unsigned long long>p[6] << 48
         | <unsigned long long>p[7] << 56
     )
+
+# The same anywhere; out of bounds it gives NULs, which no scanner accepts.
+cdef inline unsigned long long eight(unsigned char[::1] view, unsigned long long at) noexcept:
+    if at > <unsigned long long>view.shape[0] - 8 or view.shape[0] < 8:
+        return 0
+    return eight_inside(view, at)
 
 # The high bit of each octet that is below 0x20 or is 0x7F. Borrows may set more behind the first such octet, never before.
 cdef inline unsigned long long controls(unsigned long long word) noexcept:
