@@ -6,6 +6,7 @@ What has not changed is not built again; the C that Cython writes stays under bu
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -21,6 +22,10 @@ SCRATCH = ROOT / "build" / "plane"
 SHARED = "worker.plane.cyutility"
 STAMP = PLANE / ".built-with"
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+
+# Every memoryview that is passed to a function is copied, with room for so many dimensions less one. Cython's own 8
+# make that 26 words; the plane has two.
+DIMENSIONS = 3
 
 DIRECTIVES = {
     "language_level": 3,
@@ -53,7 +58,7 @@ def build(*, force: bool = False, sanitize: bool = False, jobs: int | None = Non
     Raises subprocess or compiler errors as they come: a plane that does not compile must stop the build.
     """
     jobs = jobs or os.cpu_count() or 1
-    flavour = f"{'sanitize' if sanitize else 'plain'} {sys.version}"
+    flavour = f"{'sanitize' if sanitize else 'plain'} {DIMENSIONS} {sys.version}"
     if not STAMP.exists() or STAMP.read_text() != flavour:
         force = True
     here = Path.cwd()
@@ -72,6 +77,12 @@ def build(*, force: bool = False, sanitize: bool = False, jobs: int | None = Non
 
 def translate(*, force: bool, sanitize: bool, jobs: int) -> list[Any]:
     """Have Cython write the C of every module that is older than what it cimports."""
+    from Cython.Compiler import Options
+
+    Options.buffer_max_dims = (
+        DIMENSIONS  # before anything else of Cython is imported, and for its children
+    )
+    multiprocessing.set_start_method("fork", force=True)
     from Cython.Build import cythonize
     from setuptools import Extension
 
@@ -101,7 +112,13 @@ def translate(*, force: bool, sanitize: bool, jobs: int) -> list[Any]:
     )
     shared = SCRATCH / "cyutility.c"
     if force or not shared.exists():
-        command = [sys.executable, "-m", "cython", "-3", f"--generate-shared={shared}"]
+        code = (
+            "from Cython.Compiler import Options\n"
+            f"Options.buffer_max_dims = {DIMENSIONS}\n"
+            "from Cython.Compiler.Main import setuptools_main\n"
+            "setuptools_main()"
+        )
+        command = [sys.executable, "-c", code, "-3", f"--generate-shared={shared}"]
         subprocess.run(command, check=True)
     return [
         Extension(SHARED, [str(shared.relative_to(ROOT))], extra_compile_args=["-O2"]),

@@ -15,16 +15,17 @@ def mask_of(octets: cython.ulonglong) -> cython.ulonglong:
 
 def remember_name(view, at, limit, size, hashed, kind):
     """Names longer than the table's, and those that end near the limit, are not kept."""
-    word: cython.ulonglong
+    first: cython.ulonglong
+    second: cython.ulonglong
     entry: cython.pointer(KnownName)
     if at + KNOWN_BYTES > limit or size >= KNOWN_BYTES:
         return 0
-    word = eight(view, at) & mask_of(size + 1)
-    entry = known_place(word)
-    entry.first = word
-    entry.second_mask = mask_of(size - 7) if size > 7 else 0
+    first = eight(view, at) & mask_of(size + 1)
+    second = eight(view, at + 8) & mask_of(size - 7) if size > 7 else 0
+    entry = known_place(first, second)
+    entry.first = first
+    entry.second = second
     entry.third_mask = mask_of(size - 15) if size > 15 else 0
-    entry.second = eight(view, at + 8) & entry.second_mask
     entry.third = eight(view, at + 16) & entry.third_mask
     entry.hash = hashed
     entry.kind = kind
