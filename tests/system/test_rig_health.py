@@ -79,8 +79,11 @@ def test_when_all_are_ill_all_are_tried(rig):
     for name in ORIGINS:
         rig.make_ill(name, 500)
     with rig.pingpy(quick()):
-        until(lambda: up(rig, "192.168.1.101:80") == 0, 5, "all are seen to be ill")
-        assert default_pool(rig) == {"backend1", "backend2"}
+        peers = [f"{host}:{port}" for host, port in ORIGINS.values()]
+        until(lambda: all(up(rig, peer) == 0 for peer in peers), 10, "all are seen to be ill")
+        until(
+            lambda: default_pool(rig) == {"backend1", "backend2"}, 5, "every worker has heard of it"
+        )
         # A single peer is never blackholed by its probe.
         assert rig.get("/api/x").origin == "backend"
 

@@ -28,7 +28,7 @@ def test_a_full_disk_stops_no_request_and_is_counted(rig):
                 return sum(float(line.split()[-1]) for line in found)
 
             until(lambda: dropped() > 10_000, 5, "the metrics tell how many lines are lost")
-            assert "access log: " in server.said()
+            until(lambda: "access log: " in server.said(), 10, "and so does the error log")
     finally:
         rig.edge.run("umount", LOG_DIRECTORY)
 
