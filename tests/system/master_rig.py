@@ -27,7 +27,7 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-def until(condition: Callable[[], T], seconds: float = 15.0) -> T:
+def until(condition: Callable[[], T], seconds: float = 30.0) -> T:
     """The first true value of the condition; fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:

