@@ -275,8 +275,12 @@ def test_a_switch_is_not_told_to_close_by_a_drain(tunnels: Rig) -> None:
 # ---- a real client and a real server
 
 
-def run_beside(plane: Rig, work: Callable[[int], Coroutine[Any, Any, Any]]) -> Any:
-    """Run this with its own WebSocket server while the plane serves."""
+def run_beside(
+    plane: Rig,
+    work: Callable[[int], Coroutine[Any, Any, Any]],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Any:
+    """Run this with its own WebSocket server while the plane serves; `meanwhile` is called again and again."""
     outcome: list[Any] = []
     ports: list[int] = []
 
@@ -299,7 +303,7 @@ def run_beside(plane: Rig, work: Callable[[int], Coroutine[Any, Any, Any]]) -> A
     plane.peers.append(plane.make_peer(ports[0]))
     plane.pool.set_peers(plane.peers[-1:])
     ready.set()
-    plane.until(lambda: outcome, 40)
+    plane.until(lambda: (meanwhile(), outcome)[1], 40)
     thread.join()
     if isinstance(outcome[0], BaseException):
         raise outcome[0]

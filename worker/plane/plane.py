@@ -211,13 +211,13 @@ class Plane(Services):
             listener.take_over(fd, requests)
 
     def end_tunnels(self, count: cython.int) -> None:
-        """End so many tunnels; what is queued is still sent."""
+        """End so many tunnels, each as soon as it is between two frames; what is queued is still sent."""
         self.reactor.read_clock()
         for connection in list(self.reactor.connections):
             if connection is not None and count > 0:
                 handler = cython.cast(Connection, connection).handler
                 if isinstance(handler, TunnelEnd) and cython.cast(TunnelEnd, handler).is_client:
-                    if cython.cast(TunnelEnd, handler).exchange is not None:
+                    if cython.cast(TunnelEnd, handler).may_be_ended():
                         count -= 1
                         cython.cast(TunnelEnd, handler).end_for_drain()
         self.reactor.settle_now()

@@ -54,7 +54,7 @@ class Plane:
         """Stop accepting; finish what is under way."""
     def resume(self) -> None: ...
     def end_tunnels(self, count: int) -> None:
-        """End so many tunnels; what is queued is still sent."""
+        """End so many tunnels, each as soon as it is between two frames; what is queued is still sent."""
     def detach_idle(self) -> list[tuple[int, int, int]]:
         """Give every client connection at rest away: (descriptor, listener's number, requests so far)."""
     def attach_idle(self, resting: Sequence[tuple[int, int, int]]) -> None:

@@ -1,7 +1,8 @@
 """After an origin's 101: bytes both ways, unseen, with back-pressure, half-closes and an idle timeout.
 
 RFC 9110 7.8: only what the client asked for and the route allows can be agreed to. Allowed is `websocket`
-alone: any other protocol (h2c above all) would carry requests that no rule has looked at.
+alone: any other protocol (h2c above all) would carry requests that no rule has looked at. Where frames begin
+and end is followed, for one purpose: a draining worker says goodbye with a Close frame, between two frames.
 """
 
 import cython
@@ -18,7 +19,19 @@ from cython.cimports.worker.plane.record import (
     END_UPSTREAM_CLOSED,
     Attempt,
 )
+from cython.cimports.worker.plane.ws_frames import (
+    WS_CLOSE_BYTES,
+    WS_GOING_AWAY,
+    WS_SERVICE_RESTART,
+    between_frames,
+    put_close,
+    track_begin,
+    track_octets,
+    track_unseen,
+)
 
+SPLICE_FROM_BYTES = cython.declare(cython.longlong, 65536)  # below, reading and writing is cheaper
+FAREWELL_MS = cython.declare(cython.longlong, 2000)  # for the answer to our Close frame
 NO_END = cython.declare(cython.longlong, 1 << 62)  # how much may pass by splice
 
 
@@ -67,6 +80,8 @@ def open_tunnel(x, offset, size):
     client.exchange = origin.exchange = x
     client.other = origin
     origin.other = client
+    track_begin(cython.address(client.track), True)
+    track_begin(cython.address(origin.track), False)
     client.take_over(x.down)
     origin.take_over(x.up)
     x.down = client
@@ -119,21 +134,48 @@ class TunnelEnd(Side):
         return client.connection.set_deadline(x.route.tunnel_ms)
 
     def on_data(self, offset, size):
+        after: cython.longlong
         if self.exchange is None:
             return 0
-        self.count(size)
+        after = track_octets(
+            self.services.arena.view,
+            offset,
+            offset + size,
+            cython.address(self.track),
+            self.leaving,
+        )
+        self.count(after - offset)
         self.connection.wide = size >= SLOT_BYTES
-        if not self.exchange.record.tls:  # many bytes at a time go by splice
+        self.choose_sink()
+        self.other.connection.write(offset, after - offset)
+        if self.leaving and between_frames(cython.address(self.track)):
+            return self.end_for_drain()
+        return 0
+
+    def choose_sink(self):
+        """What is left of a long frame goes by splice, and so does all that is no frame; the next head is read."""
+        self.connection.sink = None
+        if not self.exchange.record.tls and (
+            self.track.lost or self.track.left >= SPLICE_FROM_BYTES
+        ):
             self.connection.sink = self.other.connection
-            self.connection.sink_left = NO_END
-        return self.other.connection.write(offset, size)
+            self.connection.sink_left = NO_END if self.track.lost else self.track.left
+        return 0
 
     def on_spliced(self, size):
-        return self.count(size) if self.exchange is not None else 0
+        if self.exchange is None:
+            return 0
+        track_unseen(cython.address(self.track), size)
+        self.count(size)
+        if self.leaving and between_frames(cython.address(self.track)):
+            return self.end_for_drain()
+        return 0
 
     def on_eof(self):
         """A half-close is passed on, behind the bytes that came before it."""
-        if self.exchange is None or self.finished:
+        if self.exchange is None:
+            return self.connection.finish() if self.told else 0
+        if self.finished:
             return 0
         self.finished = True
         if self.other.finished:
@@ -175,9 +217,34 @@ class TunnelEnd(Side):
         x.drop_upstream(False)
         return x.finish()
 
+    def may_be_ended(self):
+        return self.exchange is not None and not self.other.leaving
+
     def end_for_drain(self):
-        """The time that a draining worker gives its tunnels is over."""
+        """The time that a draining worker gives its tunnels is over.
+
+        RFC 6455 5.4: a Close frame stands between two frames. How far the client has come with its own stops nobody.
+        """
+        origin: TunnelEnd = self.other if self.is_client else self
+        client: TunnelEnd = origin.other
+        if not (origin.track.lost or between_frames(cython.address(origin.track))):
+            origin.leaving = True
+            return 0
+        client.say_close(WS_SERVICE_RESTART)
+        origin.say_close(WS_GOING_AWAY)
         return self.end(END_DRAIN_DEADLINE)
+
+    def say_close(self, code):
+        """A Close frame behind what this peer got so far, where its frames are known and none has ended them."""
+        at: cython.longlong
+        sender: TunnelEnd = self.other
+        if between_frames(cython.address(sender.track)) and not sender.track.closed:
+            at = self.connection.host.turn_memory(WS_CLOSE_BYTES)
+            self.connection.write(
+                at, put_close(self.services.arena.view, at, code, not self.is_client) - at
+            )
+            self.told = True
+        return 0
 
     # ---- what the exchange says
 
@@ -188,5 +255,10 @@ class TunnelEnd(Side):
         self.exchange = None
         if self.connection.fd < 0:
             return 0
+        self.connection.sink = None
+        if self.told:  # RFC 6455 7.1.1: the peer answers with its own, then we close
+            self.connection.set_deadline(FAREWELL_MS)
+            self.connection.finish_sending()
+            return self.connection.resume()
         self.connection.set_deadline(self.services.settings.send_ms)
         return self.connection.finish()
