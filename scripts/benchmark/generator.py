@@ -20,10 +20,15 @@ class Load:
     close_each: bool = False
     body_bytes: int = 0
     rate: float = 0
+    websocket: bool = (
+        False  # one connection each for good; a message of 64 bytes and its echo are one request
+    )
 
     @property
     def answer_bytes(self) -> int:
         """What each answer's body must have."""
+        if self.websocket:
+            return 66
         return {"/1k": 1024, "/10k": 10240, "/1m": 1 << 20, "/chunked": 10240}.get(self.path, 12)
 
 
@@ -70,7 +75,7 @@ class Generator:
         result = self.order(
             f"run port={port} connections={load.connections} seconds={seconds} path={load.path}"
             f" close={int(load.close_each)} body={load.body_bytes} rate={load.rate}"
-            f" requests={requests}"
+            f" requests={requests} websocket={int(load.websocket)}"
         )
         if result["bytes"] < result["requests"] * load.answer_bytes:
             raise RuntimeError(f"answers on port {port} were too short: {result}")

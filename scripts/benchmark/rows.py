@@ -80,6 +80,13 @@ ROWS = (
     ),
     Row("post", "POST, 10 KiB body", Load("/post", body_bytes=10240)),
     Row("chunked", "answers in chunks, 10 KiB", Load("/chunked")),
+    Row(
+        "websocket",
+        "WebSocket, messages of 64 bytes and their echo",
+        Load("/websocket", websocket=True),
+        tuple(name for name in EVERYBODY if name != "pingora"),
+        (Bar("pingpy", "nginx", 1.0, 1.5),),
+    ),
 )
 
 

@@ -117,8 +117,12 @@ def pingpy(
 
 
 def one_rule(origin_port: int) -> str:
-    """The usual routing: one rule, one origin."""
-    return f'[[proxy.rules]]\npath = "/*"\nupstream = "http://127.0.0.1:{origin_port}"\n'
+    """The usual routing: one origin for everything, WebSocket under one path."""
+    upstream = f'upstream = "http://127.0.0.1:{origin_port}"\n'
+    return (
+        f'[[proxy.rules]]\npath = "/websocket"\nwebsocket = true\n{upstream}'
+        f'\n[[proxy.rules]]\npath = "/*"\n{upstream}'
+    )
 
 
 def with_hook(origin_port: int) -> str:

@@ -11,6 +11,7 @@
 
 enum { BUCKET_NS = 5000, BUCKETS = 400000, HEAD_BYTES = 8192 };     /* up to 2 s, 5 us wide */
 enum { OPENING = 64 };                  /* so many of those to be held are opened at a time */
+enum { MESSAGE_BYTES = 64, FRAME_BYTES = MESSAGE_BYTES + 6, ECHO_BYTES = MESSAGE_BYTES + 2 };   /* of a WebSocket */
 
 struct caller {
     struct connection connection;
@@ -20,7 +21,7 @@ struct caller {
     char tail[5];                       /* of a chunked body: it ends with 0 CR LF CR LF */
     char *partial;                      /* a head that came in pieces */
     size_t partial_bytes;
-    int slot;
+    int slot, switched;                 /* to WebSocket: each message is one request from now on */
 };
 
 static struct load load;
@@ -32,6 +33,7 @@ static int busy;
 static uint64_t started_ns, end_ns, begun;
 static char *request;
 static size_t request_bytes;
+static char frame[FRAME_BYTES] = {'\x82', '\x80' | MESSAGE_BYTES, 1, 2, 3, 4};
 
 int client_busy(void) { return busy; }
 
@@ -90,7 +92,7 @@ static int take_body(struct caller *c, const char *data, size_t size) {
     return !memcmp(c->tail, "0\r\n\r\n", 5);
 }
 
-/* Reads the head at the start of scratch; 1 whole answer, 0 more to come, -1 not an answer we can use. */
+/* Reads the head at the start of scratch; 1 whole answer, 2 switched, 0 more to come, -1 not an answer we can use. */
 static int take_head(struct caller *c, size_t size) {
     char *end = memmem(scratch, size, "\r\n\r\n", 4);
     if (!end) {
@@ -101,6 +103,8 @@ static int take_head(struct caller *c, size_t size) {
         return 0;
     }
     *end = 0;
+    c->switched = load.websocket && size > 12 && !memcmp(scratch + 8, " 101", 4);
+    if (c->switched) return 2;
     if (size < 12 || memcmp(scratch + 8, " 200", 4)) return -1;
     char *length = find_header(scratch, "Content-Length");
     c->partial_bytes = 0;
@@ -116,7 +120,7 @@ static void caller_ready(struct connection *connection, uint32_t events) {
     if (connection->waits_to_write && events & EPOLLOUT) {
         enum verdict flushed = loop_flush(connection);
         if (flushed == BROKEN) return lost(c);
-        if (flushed == DONE && c->state == ASKING) c->state = HEAD;
+        if (flushed == DONE && c->state == ASKING) c->state = c->switched ? BODY : HEAD;
     }
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
     size_t before = c->state <= HEAD ? c->partial_bytes : 0;
@@ -127,6 +131,7 @@ static void caller_ready(struct connection *connection, uint32_t events) {
     total.bytes += got;
     int whole = c->state <= HEAD ? take_head(c, before + got) : take_body(c, scratch, got);
     if (whole < 0) lost(c);
+    else if (whole == 2) ask(c, now_ns());
     else if (whole) answered(c);
 }
 
@@ -134,8 +139,10 @@ static void ask(struct caller *c, uint64_t asked_ns) {
     begun++;
     c->asked_ns = asked_ns;
     c->state = ASKING;
-    enum verdict sent = loop_send(&c->connection, request, request_bytes);
-    if (sent == DONE) c->state = HEAD;
+    c->body_left = ECHO_BYTES;
+    enum verdict sent = c->switched ? loop_send(&c->connection, frame, FRAME_BYTES)
+                                    : loop_send(&c->connection, request, request_bytes);
+    if (sent == DONE) c->state = c->switched ? BODY : HEAD;
     if (sent == BROKEN) lost(c);
 }
 
@@ -167,6 +174,9 @@ static void write_request(void) {
         "Accept: text/html,*/*;q=0.8\r\nAccept-Language: en-US\r\nAccept-Encoding: gzip, br\r\n"
         "Referer: http://example.test/\r\nCookie: sid=0123456789\r\nCache-Control: no-cache\r\n%s",
         load.body_bytes ? "POST" : "GET", load.path, load.close_each ? "Connection: close\r\n" : "");
+    if (load.websocket) request_bytes += sprintf(request + request_bytes,
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
     if (load.body_bytes) request_bytes += sprintf(request + request_bytes, "Content-Length: %d\r\n", load.body_bytes);
     request_bytes += sprintf(request + request_bytes, "\r\n");
     memset(request + request_bytes, 'y', load.body_bytes);

@@ -38,7 +38,7 @@ void origin_start(int port);
 
 /* client.c */
 struct load {
-    int port, connections, close_each, body_bytes, hold;
+    int port, connections, close_each, body_bytes, hold, websocket;
     double seconds, rate;                                       /* rate 0: as fast as answers come */
     uint64_t requests;                                          /* stop after so many; 0: only by time */
     char path[128];

@@ -1,4 +1,5 @@
-/* The keep-alive origin: prebuilt answers of 12 bytes, 1 KiB, 10 KiB, 1 MiB and in chunks; request bodies are swallowed. */
+/* The keep-alive origin: prebuilt answers of 12 bytes, 1 KiB, 10 KiB, 1 MiB and in chunks; request bodies are swallowed.
+ * Asked for a WebSocket it echoes messages of up to 125 bytes. */
 #define _GNU_SOURCE
 #include "loop.h"
 
@@ -34,7 +35,13 @@ struct exchange {
     long long body_left;                /* of the request */
     const struct answer *answer;        /* to be sent when the request is whole */
     int last;                           /* Connection: close was asked for */
+    int switched;                       /* to WebSocket */
+    char echo[128];
 };
+
+/* The answer to the one key that our client sends (RFC 6455 1.3). */
+static const char SWITCH[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 static void prepare(struct answer *a) {
     char framing[64];
@@ -80,18 +87,42 @@ static int take_head(struct exchange *e) {
     e->answer = choose(target + 1);
     e->body_left = length ? atoll(length) : 0;
     e->last = option && !strncasecmp(option, "close", 5);
+    e->switched = find_header(e->head, "Upgrade") != NULL;
     size_t used = end + 4 - e->head;
     memmove(e->head, e->head + used, e->head_bytes - used);
     e->head_bytes -= used;
     return 1;
 }
 
+/* Sends every whole message back, without its mask. */
+static enum verdict echo(struct exchange *e) {
+    while (e->head_bytes >= 6) {
+        size_t size = e->head[1] & 127;
+        if (size > 125 || !(e->head[1] & 128)) return BROKEN;
+        if (e->head_bytes < 6 + size) return DONE;
+        e->echo[0] = e->head[0];
+        e->echo[1] = (char)size;
+        for (size_t i = 0; i < size; i++) e->echo[2 + i] = e->head[6 + i] ^ e->head[2 + i % 4];
+        e->head_bytes -= 6 + size;
+        memmove(e->head, e->head + 6 + size, e->head_bytes);
+        origin_counters.requests++;
+        /* One message at a time is under way, so the buffer of the last one is free again. */
+        if (loop_send(&e->connection, e->echo, 2 + size) != DONE) return BROKEN;
+    }
+    return DONE;
+}
+
 /* Answers every request that is whole; stops at a full send buffer. */
 static enum verdict serve(struct exchange *e) {
     for (;;) {
+        if (e->switched) return echo(e);
         if (!e->answer) {
             int found = take_head(e);
             if (found <= 0) return found < 0 ? BROKEN : DONE;
+            if (e->switched) {
+                if (loop_send(&e->connection, SWITCH, sizeof SWITCH - 1) != DONE) return BROKEN;
+                continue;
+            }
         }
         size_t here = e->body_left < (long long)e->head_bytes ? (size_t)e->body_left : e->head_bytes;
         memmove(e->head, e->head + here, e->head_bytes - here);
