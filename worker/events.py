@@ -57,16 +57,12 @@ class WorkerEvents:
     def refused(self, status: int, cause: str, session: Any, peer: str) -> None:
         """One line for each 5xx of ours, with its cause."""
         request = session.request
+        if request.method:
+            what = f"request {session.id}: {request.method} {request.target}"
+        else:  # what came was no request: it has no id either
+            what = f"a head from {session.client.host}:{session.client.port}"
         at = f" at {peer}" if peer else ""
-        logger.error(
-            "request %s: %s %s answered with %d: %s%s",
-            session.id,
-            request.method,
-            request.target,
-            status,
-            cause,
-            at,
-        )
+        logger.error("%s answered with %d: %s%s", what, status, cause, at)
 
     def hook_raised(self, session: Any, phase: str, error: BaseException) -> None:
         """A method of the user's raised."""

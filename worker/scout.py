@@ -34,6 +34,7 @@ from worker.policy.health_probe import probe
 from worker.policy.resolver import FIRST_DIRECTORY_SECONDS, is_name, needed_names
 from worker.policy.resolver_book import Lookup, NameBook
 from worker.policy.resolver_lookup import LookupFailedError, look_up
+from worker.policy.scout_counters import ScoutCounters
 from worker.signals import install
 
 MAX_PROBES_AT_ONCE = 64
@@ -52,6 +53,19 @@ class Verdicts(Protocol):
         """Put a verdict in force."""
 
 
+class Counts(Protocol):
+    """What is counted for the metrics page."""
+
+    def looked_up(self, *, ok: bool) -> None:
+        """A look-up ended."""
+
+    def probed(self, *, ok: bool) -> None:
+        """A probe ended."""
+
+    def ages(self, seconds: dict[str, float]) -> None:
+        """How old the answer in force is, by name."""
+
+
 class Scout:
     """One generation's look-ups and probes. The world (resolver, probe, clock, chance) is given, for tests."""
 
@@ -60,6 +74,7 @@ class Scout:
         resolved: Resolved,
         verdicts: Verdicts,
         publish: Callable[[bytes], int],
+        counters: Counts,
         *,
         look_up: Callable[[str], Awaitable[list[str]]] = look_up,
         probe: Callable[[Target], Awaitable[str | None]] = probe,
@@ -69,6 +84,7 @@ class Scout:
         self._resolved = resolved
         self._verdicts = verdicts
         self._publish = publish
+        self._counters = counters
         self._look_up = look_up
         self._probe = probe
         self._clock = clock
@@ -121,6 +137,10 @@ class Scout:
         if self._names.complete():
             self.looked_up.set()
 
+    def tell_ages(self) -> None:
+        """Once a second: how old what is known of names is."""
+        self._counters.ages(self._names.ages(self._clock()))
+
     def _next_due(self) -> float:
         due = [self._names.next_due(), self._book.next_due() if self._probing else None]
         return min((when for when in due if when is not None), default=self._clock() + 3600)
@@ -138,6 +158,7 @@ class Scout:
             lookup = self._names.failed(name, str(error), self._clock())
         else:
             lookup = self._names.resolved(name, addresses, self._clock())
+        self._counters.looked_up(ok=not lookup.failed)
         if lookup.note:
             (logger.warning if lookup.warning else logger.info)("%s", lookup.note)
         if lookup.publish:
@@ -149,6 +170,7 @@ class Scout:
     async def _probe_one(self, target: Target) -> None:
         async with self._probes_at_once:
             cause = await self._probe(target)
+        self._counters.probed(ok=cause is None)
         if self._probing:
             self._act(self._book.result(target, cause, self._clock()))
         else:
@@ -222,6 +244,7 @@ class ScoutProcess:
 
     def _beat(self) -> None:
         self._slab.beat_us = time.monotonic_ns() // 1000
+        self._scout.tell_ages()
         self._loop.call_later(BEAT_SECONDS, self._beat)
 
     def _leave(self) -> None:
@@ -266,7 +289,8 @@ def main(context: WorkerContext) -> int:
         directory = region.directory(context.generation)
 
         async def live() -> None:
-            scout = Scout(resolve(config), verdicts, directory.publish)
+            counters = ScoutCounters(region, context.slab)
+            scout = Scout(resolve(config), verdicts, directory.publish, counters)
             await ScoutProcess(context, scout, region).run()
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

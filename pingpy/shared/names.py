@@ -41,6 +41,11 @@ FAMILIES = (
         GAUGE,
         "1 when a peer is used, 0 when probes or failed requests took it out.",
     ),
+    Family(
+        "pingpy_upstream_ejected",
+        GAUGE,
+        "1 while failed requests keep a peer out, whatever its probes say.",
+    ),
     Family("pingpy_upstream_retries_total", COUNTER, "Attempts after the first, by reason."),
     Family("pingpy_upstream_resets_total", COUNTER, "Attempts that a peer broke off, by reason."),
     Family("pingpy_connections", GAUGE, "Client connections, by state."),

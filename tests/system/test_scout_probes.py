@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import logging
+from collections import Counter
 
 import pytest
 import uvloop
@@ -57,6 +58,7 @@ class World:
         self.published = []
         self.zone = {}
         self.lookups = []
+        self.counted = Counter()
 
     def read(self, key):
         return self.verdicts.get(key, PROBE_UNKNOWN)
@@ -77,7 +79,13 @@ class World:
 
     def scout(self, text, **more):
         resolved = resolve(load(ConfigSource("c.toml", text.encode())))
-        return Scout(resolved, self, self.publish, look_up=self.look_up, **more)
+        return Scout(resolved, self, self.publish, self, look_up=self.look_up, **more)
+
+    def looked_up(self, *, ok):
+        self.counted["looked_up", ok] += 1
+
+    def probed(self, *, ok):
+        self.counted["probed", ok] += 1
 
 
 async def until(condition, seconds=DEADLINE_SECONDS):
@@ -273,6 +281,7 @@ def test_a_name_that_does_not_resolve_is_published_as_such_and_retried_soon():
         task = asyncio.create_task(scout.run())
         await until(lambda: world.published and len(world.published[-1]) == 2)
         assert world.published[-1] == {"nowhere:80": [], "there:80": ["192.0.2.1:80"]}
+        assert world.counted == {("looked_up", True): 1, ("looked_up", False): 1}
         world.zone["nowhere:80"] = ["192.0.2.2:80"]
         await until(lambda: world.published[-1]["nowhere:80"])
         assert world.lookups.count("there:80") == 1

@@ -12,6 +12,7 @@ from pingpy.control import SCOUT_SLOT
 from pingpy.shared.layout import PROBE_DOWN, PROBE_UP
 from worker.plane.peer_cells import PeerCells
 from worker.policy.health_cells import HealthCells
+from worker.policy.scrape import Scrape
 from worker.scout import main
 
 
@@ -43,6 +44,14 @@ def scout(origin):
     forked.close()
 
 
+def counted(scout, key):
+    """What a scrape says of a series; None: there is none."""
+    scrape = Scrape(scout.region)
+    totals = scrape.totals()
+    found = {series.decode(): totals.sums[at] for series, _, at in scrape.series}
+    return found.get(key)
+
+
 def test_its_life_over_the_channel(scout, origin):
     address = f"127.0.0.1:{origin.server_port}"
     key = f"localhost:{origin.server_port}|{address}"
@@ -56,6 +65,11 @@ def test_its_life_over_the_channel(scout, origin):
     until(lambda: scout.cells.read(key) == PROBE_UP)
     origin.status = 500
     until(lambda: scout.cells.read(key) == PROBE_DOWN)
+    assert counted(scout, 'pingpy_dns_resolutions_total{result="ok"}') == 1
+    assert counted(scout, 'pingpy_probes_total{result="ok"}') >= 1
+    assert counted(scout, 'pingpy_probes_total{result="failed"}') >= 1
+    age = f'pingpy_dns_age_seconds{{name="localhost:{origin.server_port}"}}'
+    until(lambda: counted(scout, age) in range(30))
     assert scout.slab.pid == scout.pid
     beat = scout.slab.beat_us
     until(lambda: scout.slab.beat_us > beat)

@@ -14,6 +14,7 @@ from worker.plane.buffer import Arena
 from worker.plane.cells import Cells
 from worker.plane.table_doors import Exchange
 from worker.policy.metrics import Metrics
+from worker.policy.scout_counters import ScoutCounters
 from worker.policy.scrape import Scrape
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -103,6 +104,44 @@ def test_every_family_has_help_and_type_once_and_is_declared(region):
     assert {name for name, _ in COUNTERS} <= set(names)
 
 
+# What people chart of other proxies, and must find here by these names, labels included.
+CHARTED = """
+pingpy_requests_total{listener,route,method,code} pingpy_request_duration_seconds
+pingpy_upstream_requests_total{pool,target,code} pingpy_upstream_connect_seconds
+pingpy_upstream_ttfb_seconds pingpy_upstream_duration_seconds pingpy_upstream_active
+pingpy_upstream_queue pingpy_upstream_up pingpy_upstream_ejected
+pingpy_upstream_retries_total{reason} pingpy_upstream_resets_total{reason}
+pingpy_connections{state} pingpy_reload_total{result} pingpy_upgrade_total{result}
+pingpy_config_last_reload_successful pingpy_config_last_reload_timestamp_seconds
+pingpy_generation pingpy_draining_workers pingpy_draining_connections
+pingpy_worker_restarts_total{reason} pingpy_worker_heartbeat_age_seconds
+pingpy_worker_rss_bytes pingpy_worker_loop_lag_seconds
+pingpy_dns_resolutions_total{result} pingpy_dns_age_seconds{name} pingpy_probes_total{result}
+""".split()
+
+
+@pytest.mark.parametrize("wanted", CHARTED)
+def test_the_names_that_people_chart(region, wanted):
+    name, _, labels = wanted.rstrip("}").partition("{")
+    assert name in {family.name for family in FAMILIES}
+    cells = worker(region)
+    peer = cells.claim_peer(b"p", b"a:1")
+    cells.name_peer(peer, "p", "a:1")
+    serve(cells, peer=peer)
+    region.master_add("pingpy_reload_total", {"result": "ok"})
+    region.master_add("pingpy_upgrade_total", {"result": "ok"})
+    region.master_add("pingpy_worker_restarts_total", {"reason": "died"})
+    scout = ScoutCounters(region, region.claim_slab(1, -1, "scout"))
+    scout.looked_up(ok=True)
+    scout.probed(ok=False)
+    scout.ages({"a:1": 3.5})
+    found = [s for family in parsed(page(region, cells)).values() for s in family.samples]
+    if labels:
+        shown = [sample.labels.keys() for sample in found if sample.name == name]
+        assert shown
+        assert all(set(labels.split(",")) <= names for names in shown)
+
+
 def test_any_worker_answers_with_the_sum_of_all(region):
     first, second = worker(region, 0), worker(region, 1)
     serve(first, 2)
@@ -135,6 +174,19 @@ def test_a_peer_that_is_down_is_not_up(region):
     cells.name_peer(peer, "p", "a:1")
     cells.set_probe(peer, layout.PROBE_DOWN, 1)
     assert value(parsed(page(region, cells)), "pingpy_upstream_up", target="a:1") == 0
+    assert value(parsed(page(region, cells)), "pingpy_upstream_ejected", target="a:1") == 0
+
+
+def test_a_peer_that_failed_often_is_ejected_for_a_while(region):
+    cells = worker(region)
+    peer = cells.claim_peer(b"p", b"a:1")
+    cells.name_peer(peer, "p", "a:1")
+    for _ in range(cells.fail_limit):
+        doors.peer_failed(cells, peer, 1_000_000)
+    for seconds, ejected in ((1000, 1), (1001, 1), (1100, 0)):
+        families = parsed(page(region, cells, now=seconds))
+        assert value(families, "pingpy_upstream_ejected", target="a:1") == ejected
+        assert value(families, "pingpy_upstream_up", target="a:1") == 1 - ejected
 
 
 def test_of_two_masters_the_younger_ones_gauge_counts(region):

@@ -27,6 +27,15 @@ def test_a_name_is_asked_at_once_and_again_after_the_refresh_interval():
     assert book.next_due() is None
 
 
+def test_ages_count_from_the_last_answer_and_a_failure_makes_nothing_younger():
+    book = book_of(NAME, "never:1")
+    assert book.failed("never:1", "unknown", 0.0).failed
+    assert not book.resolved(NAME, ["192.0.2.1:8080"], 1.0).failed
+    assert book.ages(5.0) == {NAME: 4.0}
+    assert book.failed(NAME, "unknown", 31.0).failed
+    assert book.ages(32.0) == {NAME: 31.0}
+
+
 def test_another_order_is_no_change():
     book = book_of()
     book.resolved(NAME, ["b:1", "a:1", "a:1"], 0.0)

@@ -46,14 +46,21 @@ def made(caplog):
 
 
 SESSION = SimpleNamespace(id="r1", request=SimpleNamespace(method="GET", target="/a?b"))
+NO_REQUEST = SimpleNamespace(
+    id="",
+    request=SimpleNamespace(method="", target=""),
+    client=SimpleNamespace(host="192.0.2.7", port=4711),
+)
 
 
 def test_each_refusal_is_one_line_with_its_cause(made):
     made.events.refused(502, "connection refused", SESSION, "192.0.2.1:80")
     made.events.refused(503, "no peer", SESSION, "")
+    made.events.refused(505, "the version is not ours", NO_REQUEST, "")
     assert [record.getMessage() for record in made.log.records] == [
         "request r1: GET /a?b answered with 502: connection refused at 192.0.2.1:80",
         "request r1: GET /a?b answered with 503: no peer",
+        "a head from 192.0.2.7:4711 answered with 505: the version is not ours",
     ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.wire.plane_ends import End, Message, read_messages
 from tests.wire.plane_rig import LOCAL, Rig
+from worker.plane.route import HeaderEdits
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -253,6 +255,25 @@ def test_a_refused_head_is_answered_logged_and_the_end(plane: Rig, data: bytes) 
     assert (line.status, line.ending) == (REFUSED[data], "bad_request")
     assert line.request.startswith(data[:12].decode())
     assert plane.origins[0].ends == []
+
+
+def test_our_own_errors_have_the_changes_of_proxy_and_their_size_in_the_log(
+    make_rig: Callable[..., Rig],
+) -> None:
+    edits = HeaderEdits([b"server"], b"X-Served-By: edge-1\r\n")
+    rig = make_rig(origins=0, route={"response_edits": edits}, log="$status $body_bytes_sent")
+    for data, status in (
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 503),
+        (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
+        (b"GET /../.. HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ):
+        message = rig.response(rig.client(data))
+        assert (message.status, message.get(b"X-Served-By")) == (status, b"edge-1")
+        assert message.get(b"Server") is None
+        assert message.body
+        rig.log.write_out()
+        text = Path(f"/proc/self/fd/{rig.log_file.fileno()}").read_text()
+        assert text.splitlines()[-1] == f"{status} {len(message.body)}"
 
 
 def test_a_refused_head_after_good_requests(plane: Rig) -> None:

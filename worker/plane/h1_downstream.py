@@ -28,7 +28,8 @@ from cython.cimports.worker.plane.record import (
     END_CLIENT_GONE,
     END_CLIENT_TIMEOUT,
 )
-from cython.cimports.worker.plane.reply import render_reply
+from cython.cimports.worker.plane.reply import render_reply, reply_body
+from cython.cimports.worker.plane.route import Route
 
 COPY_BYTES = cython.declare(cython.longlong, 4096)  # below, copying is cheaper than another vector
 LINGER_MS = cython.declare(cython.longlong, 2000)
@@ -154,20 +155,22 @@ class H1Downstream(H1Requests):
         )
 
     def send_reply(self, x, status, lines, body):
-        """An answer of our own."""
+        """An answer of our own; one to what was no request has the header changes of [proxy]."""
+        route: Route = x.route if x.route is not None else self.services.routes.default
+        content: bytes = reply_body(status, body)
         self.head_only = x.request.method == M_HEAD
         self.until_close = False
         text: bytes = render_reply(
             status,
             lines,
-            body,
-            x.route.response_edits if x.route is not None else None,
+            content,
+            route.response_edits if route is not None else None,
             self.head_only,
             self.persistence(),
         )
         x.record.bytes_sent += len(text)
-        if not self.head_only and body is not None:
-            x.record.body_bytes_sent += len(body)
+        if not self.head_only:
+            x.record.body_bytes_sent += len(content)
         return self.connection.write_bytes(text)
 
     def left(self):

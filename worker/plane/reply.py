@@ -15,8 +15,10 @@ TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
 def reply_body(status, body):
     """The body of an answer: an error that has none says its status in words."""
-    if body is not None or status in BODILESS:
-        return body or b""
+    if status in BODILESS:
+        return b""
+    if body is not None:
+        return body
     return f"{status} {REASONS.get(status, 'Error')}\n".encode()
 
 

@@ -113,8 +113,12 @@ class Metrics:
         now_ms = int(self._clock() * 1000)
         for cell, (pool, target) in self._cells.named_peers().items():
             labels = {"pool": pool, "target": target}
-            active, usable, _, _ = self._cells.peer_state(cell, now_ms)
-            for name, value in (("pingpy_upstream_active", active), ("pingpy_upstream_up", usable)):
+            active, usable, _, marked_ms = self._cells.peer_state(cell, now_ms)
+            for name, value in (
+                ("pingpy_upstream_active", active),
+                ("pingpy_upstream_up", usable),
+                ("pingpy_upstream_ejected", marked_ms > 0),
+            ):
                 samples[name].append(f"{_key(name, labels)} {int(value)}")
 
 

@@ -17,10 +17,11 @@ class Lookup:
     publish: bool
     note: str = ""
     warning: bool = False
+    failed: bool = False
 
 
 class _Name:
-    __slots__ = ("addresses", "asked", "due", "failures", "in_flight")
+    __slots__ = ("addresses", "asked", "due", "failures", "in_flight", "resolved_at")
 
     def __init__(self, due: float) -> None:
         self.addresses: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class _Name:
         self.failures = 0
         self.asked = False  # at least one look-up has ended
         self.in_flight = False
+        self.resolved_at: float | None = None
 
 
 class NameBook:
@@ -79,7 +81,7 @@ class NameBook:
             note = f"name {name} resolves again: {', '.join(found)}"
         elif changed and not first:
             note = f"name {name} now means {', '.join(found)}"
-        entry.addresses, entry.failures = found, 0
+        entry.addresses, entry.failures, entry.resolved_at = found, 0, now
         self._settle(entry, now, self._refresh_seconds)
         return Lookup(publish=changed or first, note=note)
 
@@ -87,16 +89,16 @@ class NameBook:
         """A look-up failed: keep what is known, ask again soon, ever more slowly up to the refresh interval."""
         entry = self._names.get(name)
         if entry is None:
-            return Lookup(publish=False)
+            return Lookup(publish=False, failed=True)
         first = not entry.asked
         entry.failures += 1
         doubled = FIRST_RETRY_SECONDS * 2.0 ** min(entry.failures - 1, 16)
         self._settle(entry, now, min(doubled, self._refresh_seconds))
         if entry.failures > 1:
-            return Lookup(publish=False)
+            return Lookup(publish=False, failed=True)
         kept = "its last good addresses are kept" if entry.addresses else "requests for it get 502"
         note = f"name {name} does not resolve ({cause}); {kept}"
-        return Lookup(publish=first, note=note, warning=True)
+        return Lookup(publish=first, note=note, warning=True, failed=True)
 
     def _settle(self, entry: _Name, now: float, seconds: float) -> None:
         entry.asked, entry.in_flight = True, False
@@ -105,6 +107,14 @@ class NameBook:
     def answers(self) -> dict[str, tuple[str, ...]]:
         """Every name that was looked up at least once, and its addresses; none: it has never resolved."""
         return {name: entry.addresses for name, entry in self._names.items() if entry.asked}
+
+    def ages(self, now: float) -> dict[str, float]:
+        """Seconds since each name resolved; a name that never has is left out."""
+        return {
+            name: now - entry.resolved_at
+            for name, entry in self._names.items()
+            if entry.resolved_at is not None
+        }
 
     def complete(self) -> bool:
         """Whether every name was looked up at least once."""
