@@ -73,8 +73,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
 
 
-def dump(source: ConfigSource, as_json: bool = False) -> int:
-    """Prints the effective configuration, each value with where it came from; the exit code."""
+def dump(
+    source: ConfigSource,
+    as_json: bool = False,
+    strict: bool = False,
+    *,
+    user_code: LoadUserCode = load_user_code,
+) -> int:
+    """Prints the effective configuration, each value with where it came from; the exit code is that of `check`."""
     try:
         settings = effective(source)
     except ConfigError as error:
@@ -84,7 +90,8 @@ def dump(source: ConfigSource, as_json: bool = False) -> int:
             print(error, file=sys.stderr)
         return EXIT_CONFIG
     sys.stdout.write(settings_as_json(settings) if as_json else as_toml(settings))
-    return EXIT_OK
+    # A file that would not start is shown all the same: seeing what it amounts to may be the way out.
+    return check(source, strict, quiet=True, user_code=user_code)
 
 
 def print_reference() -> int:

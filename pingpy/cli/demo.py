@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from pingpy.config.source import ConfigSource
 
 LISTEN = "127.0.0.1:8080"
+ELSEWHERE = "pingpy demo 127.0.0.1:9080, or scripts/run 127.0.0.1:9080"
+EXIT_CONFIG = 78  # what a start says of a port that is taken
 WEIGHTS = {"the-hare": 2, "the-tortoise": 1}
 ORIGIN = Path(__file__).with_name("demo_origin.py")
 
@@ -84,8 +87,23 @@ def configuration(folder: str, listen: str, origins: list[Origin]) -> str:
     return CONFIG.format(folder=folder, listen=listen) + "".join(backends)
 
 
+def is_free(listen: str) -> bool:
+    """Whether we could listen there; what is no address at all is for the configuration to say."""
+    host, _, port = listen.rpartition(":")
+    if not port.isdigit():
+        return True
+    try:
+        with socket.create_server((host.strip("[]"), int(port))):
+            return True
+    except (OSError, OverflowError) as error:
+        return getattr(error, "errno", 0) != errno.EADDRINUSE
+
+
 def demo(run: Callable[[ConfigSource], int], listen: str = LISTEN) -> int:
     """Start two origins and run the proxy, by the same way as any other, until it is told to end; its exit code."""
+    if not is_free(listen):
+        print(f"pingpy: {listen} is in use; name another address: {ELSEWHERE}", file=sys.stderr)
+        return EXIT_CONFIG
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pingpy-demo-"))
         origins = [stack.enter_context(origin(name)) for name in WEIGHTS]

@@ -22,7 +22,8 @@ pingpy: a reverse proxy that reloads without losing a request
   pingpy proxy :8080 http://127.0.0.1:3000    a proxy without a file
   pingpy demo                                 two origins, a proxy, three things to try
   pingpy -c config.toml                       serve what a file says
-  pingpy -t -c config.toml                    is the file good?
+  pingpy -t -c config.toml                    is the file good? (-T: and what does it amount to?)
+  pingpy -d -c config.toml                    the same in the background
   pingpy reload -c config.toml                take the file's new content into service
   pingpy status                               what is running
   pingpy --help                               everything else
@@ -106,7 +107,7 @@ def test_or_serve(path: str, **options: Any) -> int:
             print(error, file=sys.stderr)
             return EXIT_CONFIG
         if options["dump"]:
-            return check.dump(source, as_json=options["as_json"])
+            return check.dump(source, as_json=options["as_json"], strict=options["strict"])
         return check.check(
             source, strict=options["strict"], as_json=options["as_json"], quiet=options["quiet"]
         )

@@ -65,12 +65,13 @@ def address(upstream: str) -> str:
 
 
 @click.command()
-def demo() -> None:
-    """A proxy on 127.0.0.1:8080 in front of two origins, and three things to try."""
+@click.argument("listen", default="127.0.0.1:8080")
+def demo(listen: str) -> None:
+    """A proxy on LISTEN (127.0.0.1:8080) in front of two origins, and three things to try."""
     from pingpy.cli import demo as show
     from pingpy.cli.run import serve_source
 
-    raise SystemExit(show.demo(serve_source))
+    raise SystemExit(show.demo(serve_source, listen))
 
 
 @click.command()

@@ -17,6 +17,7 @@ from pingpy.errors import Complaint, ConfigError
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
+SEED = (DATA / "seed_config.toml").read_text()
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
@@ -190,9 +191,17 @@ def test_a_file_that_is_not_there(tmp_path):
         read_source(str(tmp_path / "none.toml"))
 
 
-def test_the_effective_configuration_is_printed(capsys):
-    assert dump(read_source(str(DATA / "seed_config.toml"))) == 0
-    assert "pid_file = " in capsys.readouterr().out
+def test_the_effective_configuration_is_printed(tmp_path, capsys):
+    own = f'[global]\naccess_log = "off"\nruntime_dir = "{tmp_path}"\n'
+    own += f'[network]\nlisten = "unix:{tmp_path}/s"\n'
+    assert dump(ConfigSource("c", own.encode())) == 0
+    assert 'access_log = "off" ' in capsys.readouterr().out
+    # What would not start is shown as well, with the reason and the exit code of -t.
+    missing = SEED.replace("/etc/ssl", "/absent")
+    assert dump(ConfigSource("c", missing.encode())) == 78
+    said = capsys.readouterr()
+    assert "pid_file = " in said.out
+    assert "cannot read /absent/certs/pingora.crt" in said.err
     assert dump(ConfigSource("c", b"x"), as_json=True) == 78
     assert json.loads(capsys.readouterr().out)["ok"] is False
 

@@ -222,7 +222,7 @@ def test_the_command_lines_exit_codes(tmp_path):
     path = str(rig.path)
     quick = cli(folder=tmp_path)
     assert quick.returncode == 2
-    assert len(quick.stderr.splitlines()) == 9
+    assert len(quick.stderr.splitlines()) == 10
     assert cli("--nonsense", folder=tmp_path).returncode == 2
     assert cli("--version", folder=tmp_path).stdout.startswith("pingpy ")
     assert "OpenSSL" in cli("-V", folder=tmp_path).stdout
