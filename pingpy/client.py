@@ -7,6 +7,7 @@ One connection per request, closed afterwards; every size and time is bounded. T
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -225,9 +226,11 @@ async def request(
     timeout_seconds: float = 10.0,
     max_body_bytes: int = 65536,
     tls: ssl.SSLContext | None = None,
+    before: bytes = b"",
 ) -> ClientResponse:
     """Ask once. `address` ("192.0.2.1:80", "unix:/path") is where to connect when that is not what the URL says, `host`
-    the Host field when that is not the URL's authority. Raises UpstreamError; never takes longer than the timeout.
+    the Host field when that is not the URL's authority, `before` what is sent ahead of all else, TLS included. Raises
+    UpstreamError; never takes longer than the timeout.
     """
     parts = _checked(url)
     fields = Headers(headers.items() if isinstance(headers, Headers) else headers)
@@ -243,7 +246,7 @@ async def request(
     conversation = _Conversation(engine)
     try:
         async with asyncio.timeout(timeout_seconds):
-            await _open(where, lambda: conversation, context, server_name)
+            await _open(where, lambda: conversation, context, server_name, before)
             return await conversation.done
     except TimeoutError:
         waited = f"after {timeout_seconds:g} s"
@@ -254,11 +257,13 @@ async def request(
         _release(conversation)
 
 
-async def connect_check(address: str, *, timeout_seconds: float = 10.0) -> None:
+async def connect_check(
+    address: str, *, timeout_seconds: float = 10.0, before: bytes = b""
+) -> None:
     """Whether anything accepts a connection there. Raises ConnectFailed or ConnectTimeout."""
     try:
         async with asyncio.timeout(timeout_seconds):
-            transport = await _open(address, asyncio.Protocol, None, None)
+            transport = await _open(address, asyncio.Protocol, None, None, before)
     except TimeoutError:
         raise ConnectTimeout(f"no connection to {address} after {timeout_seconds:g} s") from None
     transport.close()
@@ -288,11 +293,20 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 async def _open(
-    address: str, factory: Any, context: ssl.SSLContext | None, server_name: str | None
+    address: str,
+    factory: Any,
+    context: ssl.SSLContext | None,
+    server_name: str | None,
+    before: bytes,
 ) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
     try:
-        if address.startswith("unix:"):
+        if before:
+            opened = await _opened(address, before)
+            transport, _ = await loop.create_connection(
+                factory, sock=opened, ssl=context, server_hostname=server_name
+            )
+        elif address.startswith("unix:"):
             transport, _ = await loop.create_unix_connection(
                 factory, address[len("unix:") :], ssl=context, server_hostname=server_name
             )
@@ -306,6 +320,25 @@ async def _open(
     except OSError as error:
         raise ConnectFailed(f"no connection to {address}: {error.strerror or error}") from error
     return transport
+
+
+async def _opened(address: str, before: bytes) -> socket.socket:
+    """A connection over which this was sent."""
+    loop = asyncio.get_running_loop()
+    target: Any = address.removeprefix("unix:")
+    family = socket.AF_UNIX
+    if target == address:
+        target = split_address(address)
+        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setblocking(False)
+        await loop.sock_connect(opened, target)
+        await loop.sock_sendall(opened, before)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _release(conversation: _Conversation) -> None:

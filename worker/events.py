@@ -49,6 +49,8 @@ class WorkerEvents:
         self._make_plane_peer = make_plane_peer
         self._clock = clock
         self._troubled_until = 0.0
+        self._unwelcome_until = 0.0
+        self._unwelcome_untold = 0
 
     def fault(self, error: Exception, where: str) -> None:
         """The plane's own code raised: that connection has ended, and this is a defect."""
@@ -74,6 +76,17 @@ class WorkerEvents:
         if now >= self._troubled_until:
             self._troubled_until = now + TROUBLE_SECONDS
             logger.error("cannot accept: %s; trying again", os.strerror(errno))
+
+    def unwelcome(self, listener: str, client: str, cause: str) -> None:
+        """A connection was closed before it could ask anything; a sender that is set up wrong makes many of them."""
+        now = self._clock()
+        if now < self._unwelcome_until:
+            self._unwelcome_untold += 1
+            return
+        also = f" (and {self._unwelcome_untold} before it)" if self._unwelcome_untold else ""
+        self._unwelcome_until = now + TROUBLE_SECONDS
+        self._unwelcome_untold = 0
+        logger.error("connection from %s to %s closed: %s%s", client, listener, cause, also)
 
     def run(self, awaitable: Awaitable[Any], done: Done) -> None:
         """Await a hook's coroutine on the loop."""

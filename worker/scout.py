@@ -190,7 +190,11 @@ class Scout:
                         self._verdicts.write(key, PROBE_UNKNOWN)
                         continue
                     target = Target(
-                        address, peer.authority, peer.scheme == "https", pool.health_check
+                        address,
+                        peer.authority,
+                        peer.scheme == "https",
+                        pool.health_check,
+                        pool.send_proxy,
                     )
                     targets.setdefault(target, set()).add(key)
         keys = {key for group in targets.values() for key in group}

@@ -40,7 +40,12 @@ from worker.policy.responders import (
     readyz,
 )
 from worker.policy.tables import BuiltIn, compile_tables
-from worker.settings import packed_networks, plane_settings
+from worker.settings import (
+    announced_listeners,
+    announcing,
+    packed_networks,
+    plane_settings,
+)
 from worker.user_code import UserCode
 
 
@@ -83,6 +88,8 @@ class Serving:
             events=WorkerEvents(self._runner, cells, Peer, time.monotonic),
             settings=plane_settings(config),
             trusted=packed_networks(config.network.trusted_proxies),
+            announced=packed_networks(announcing(config.network)),
+            announced_listeners=announced_listeners(config.network, plan.listeners),
         )
         if config.network.io_uring:
             self.plane.use_io_uring()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from pingpy.config.schema import Config
+from pingpy.config.addresses import parse_listen
+from pingpy.config.plan import ListenerPlan
+from pingpy.config.schema import Config, Network
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 # Stands for clients of Unix sockets, which have no address.
@@ -48,3 +50,24 @@ def packed_networks(networks: Iterable[str]) -> list[tuple[bytes, int]]:
             parsed = ipaddress.ip_network(network, strict=False)
             packed.append((parsed.network_address.packed, parsed.prefixlen))
     return packed
+
+
+def announcing(network: Network) -> tuple[str, ...]:
+    """The networks whose connections begin with a PROXY header."""
+    header = network.proxy_protocol
+    if header is None:
+        return ()
+    return network.trusted_proxies if header.from_ is None else header.from_
+
+
+def announced_listeners(network: Network, plans: Sequence[ListenerPlan]) -> frozenset[int] | None:
+    """The numbers of the listeners where that holds; None: everywhere."""
+    header = network.proxy_protocol
+    if header is None or not header.listeners:
+        return None
+    wanted = {(a.host, a.port, a.unix_path) for text in header.listeners for a in parse_listen(text)}
+    return frozenset(
+        number
+        for number, plan in enumerate(plans)
+        if (plan.host, plan.port, plan.unix_path) in wanted
+    )

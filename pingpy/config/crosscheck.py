@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pingpy.config import features
 from pingpy.config.addresses import parse_listen
 from pingpy.config.crosscheck_pools import check_pools
+from pingpy.config.crosscheck_proxy_protocol import check_proxy_protocol
 from pingpy.config.crosscheck_rules import check_rules
 from pingpy.config.finding import Finding, Path, warning
 from pingpy.config.log_format import check_format
@@ -30,6 +31,7 @@ def cross_check(config: Config, *, dead: bool = True) -> list[Finding]:
         *_aliases(config),
         *_listeners(config),
         *_certificates(config),
+        *check_proxy_protocol(config),
         *_health_checks(config),
         *_modules(config),
         *check_format(config.log.format),

@@ -98,7 +98,7 @@ def _destination(path: Path, rule: Rule) -> Iterator[Finding]:
         message = f'"{given[0]}" and "{key}" exclude each other'
         yield Finding((*path, key), message, "keep one of them", on_key=True)
     if "upstream" not in given:
-        for key in ("rewrite", "load_balancing", "retry"):
+        for key in ("rewrite", "load_balancing", "retry", "send_proxy_protocol"):
             if key in rule.model_fields_set:
                 yield Finding((*path, key), f'"{key}" needs "upstream"', on_key=True)
 

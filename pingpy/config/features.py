@@ -39,7 +39,7 @@ LATER: dict[str, frozenset[str]] = {
             "waf",
         ]
     ),
-    "network": frozenset({"proxy_protocol", "tcp_fast_open"}),
+    "network": frozenset({"tcp_fast_open"}),
     "proxy": _ROUTE_KEYS,
     "proxy.rules": _ROUTE_KEYS,
     "load_balancing": frozenset({"discovery", "outlier", "slow_start", "sticky"}),

@@ -91,9 +91,7 @@ class _Merger:
 
     def _pool(self, rule: Rule) -> ResolvedPool | None:
         if rule.upstream:
-            return self._pools.of_rule(
-                rule.upstream, rule.load_balancing, self._proxy.load_balancing
-            )
+            return self._pools.of_rule(rule)
         return self._pools.default()
 
     def _merged_timeouts(self, rule: RouteDefaults) -> RouteTimeouts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pingpy.config.addresses import UpstreamAddress, parse_backend, parse_upstream
 from pingpy.config.patterns import ALGORITHMS
@@ -13,11 +14,30 @@ from pingpy.config.resolved import (
     ResolvedRetry,
 )
 from pingpy.config.schema import Config
-from pingpy.config.schema_routing import BackendTable, HealthCheck, PeerTable, Pool, Queue, Retry
+from pingpy.config.schema_routing import (
+    BackendTable,
+    HealthCheck,
+    PeerTable,
+    Pool,
+    Queue,
+    Retry,
+    Rule,
+)
 from pingpy.config.values import status_set
 
 DEFAULT_POOL = "default"
 _DEFAULT_QUEUE = Queue()
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A pool as it stands in the file, before a rule has its say; `override`: the rule's algorithm."""
+
+    name: str
+    algorithm: str
+    override: str | None
+    peers: Sequence[ResolvedPeer]
+    pool: Pool | None = None
 
 
 class PoolResolver:
@@ -45,27 +65,29 @@ class PoolResolver:
 
     def default(self) -> ResolvedPool | None:
         """The pool of the backends that have no group; None when there are none."""
-        return self._group(DEFAULT_POOL, None) if DEFAULT_POOL in self._groups else None
+        return self._group(DEFAULT_POOL, Rule()) if DEFAULT_POOL in self._groups else None
 
-    def of_rule(
-        self, upstream: Sequence[str], algorithm: str | None, fallback: str | None
-    ) -> ResolvedPool:
-        """The pool of a rule; its own algorithm beats the pool's, which beats that of [proxy]."""
+    def of_rule(self, rule: Rule) -> ResolvedPool:
+        """The pool of a rule that has an upstream; what the rule says beats the pool, which beats [proxy]."""
+        upstream = rule.upstream
         name = upstream[0]
         if len(upstream) == 1 and name in self._pools:
-            return self._named(self._pools[name], algorithm)
+            return self._named(self._pools[name], rule)
         if len(upstream) == 1 and name in self._groups and name not in self._backends:
-            return self._group(name, algorithm)
+            return self._group(name, rule)
         peers = [self._peer(text) for text in upstream]
-        return self._make(_joined(peers), "round_robin", algorithm or fallback, peers, None)
+        algorithm = rule.load_balancing or self._config.proxy.load_balancing
+        return self._make(_Draft(_joined(peers), "round_robin", algorithm, peers), rule)
 
-    def _named(self, pool: Pool, algorithm: str | None) -> ResolvedPool:
+    def _named(self, pool: Pool, rule: Rule) -> ResolvedPool:
         peers = [_pool_peer(peer, pool) for peer in pool.peers]
-        return self._make(pool.name, pool.algorithm, algorithm, peers, pool)
+        draft = _Draft(pool.name, pool.algorithm, rule.load_balancing, peers, pool)
+        return self._make(draft, rule)
 
-    def _group(self, name: str, algorithm: str | None) -> ResolvedPool:
+    def _group(self, name: str, rule: Rule) -> ResolvedPool:
         peers = [_backend_peer(backend, backend.address) for backend in self._groups[name]]
-        return self._make(name, self._config.load_balancing.algorithm, algorithm, peers, None)
+        own = self._config.load_balancing.algorithm
+        return self._make(_Draft(name, own, rule.load_balancing, peers), rule)
 
     def _peer(self, text: str) -> ResolvedPeer:
         """A backend by its name, alone or as the host of a URL (its address counts), or a URL."""
@@ -77,29 +99,30 @@ class PoolResolver:
             return _backend_peer(named, _with_scheme(named.address, url))
         return _peer(url.text, url, 1, 0)
 
-    def _make(
-        self,
-        name: str,
-        own: str,
-        override: str | None,
-        peers: Iterable[ResolvedPeer],
-        pool: Pool | None,
-    ) -> ResolvedPool:
-        """The pool of this name; another algorithm than its own makes it another pool."""
-        algorithm = canonical_algorithm(override or own)
-        if algorithm != canonical_algorithm(own):
+    def _make(self, draft: _Draft, rule: Rule) -> ResolvedPool:
+        """The pool of this name; what differs from its own settings makes it another pool."""
+        name, pool = draft.name, draft.pool
+        algorithm = canonical_algorithm(draft.override or draft.algorithm)
+        if algorithm != canonical_algorithm(draft.algorithm):
             name = f"{name}/{algorithm}"
+        own_proxy = pool.send_proxy_protocol if pool else None
+        send_proxy = (
+            rule.send_proxy_protocol or own_proxy or self._config.proxy.send_proxy_protocol
+        ) == "v2"
+        if send_proxy != (own_proxy == "v2"):
+            name = f"{name}/proxy_{'v2' if send_proxy else 'off'}"
         if name not in self._made:
             queue = pool.queue if pool else _DEFAULT_QUEUE
             retry = (pool.retry if pool else None) or self._config.proxy.retry
             self._made[name] = ResolvedPool(
                 name=name,
                 algorithm=algorithm,
-                peers=tuple(peers),
+                peers=tuple(draft.peers),
                 health_check=self._health_check_of(pool),
                 retry=resolved_retry(retry),
                 queue_size=queue.size,
                 queue_seconds=queue.timeout,
+                send_proxy=send_proxy,
             )
         return self._made[name]
 

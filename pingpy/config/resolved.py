@@ -76,6 +76,7 @@ class ResolvedPool:
     retry: ResolvedRetry
     queue_size: int
     queue_seconds: float
+    send_proxy: bool = False  # connections begin with a PROXY header
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,24 @@ class Tls(Table):
     )
 
 
+def _proxy_protocol_table(value: object) -> object:
+    """`true` takes the networks of trusted_proxies, `false` is as good as nothing; else these are the networks."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return value if isinstance(value, dict) or value is None else {"from": value}
+
+
+class ProxyProtocol(Table):
+    """Which connections begin with a PROXY protocol header (version 1 or 2), and must."""
+
+    from_: Networks | None = Field(
+        default=None, alias="from", description="networks; default: those of trusted_proxies"
+    )
+    listeners: Annotated[tuple[Listen, ...], ListedText] = Field(
+        default=(), description="only on these of the addresses in `listen`; none: on all"
+    )
+
+
 class Network(Table):
     """Where requests come in."""
 
@@ -144,6 +162,16 @@ class Network(Table):
     )
     trusted_proxies: Networks = Field(
         default=(), description='whose X-Forwarded-* are believed: networks, "loopback", "unix"'
+    )
+    proxy_protocol: Annotated[
+        ProxyProtocol | None,
+        BeforeValidator(
+            _proxy_protocol_table, json_schema_input_type=bool | str | list[str] | ProxyProtocol
+        ),
+    ] = Field(
+        default=None,
+        description="networks whose connections begin with a PROXY header, and are closed when they "
+        "do not; true: those of trusted_proxies; from elsewhere it is no request",
     )
 
 

@@ -28,6 +28,7 @@ from pingpy.config.values import PositiveSeconds, Statuses
 Listed = BeforeValidator(as_tuple)
 Weight = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+SendProxyProtocol = Literal["v2", "off"]
 
 
 class RuleTimeouts(Table):
@@ -142,6 +143,11 @@ class RouteDefaults(Table):
     forward_host: Literal["client", "upstream"] | None = Field(
         default=None,
         description="Host sent to the origin: the client's (default), or the \"upstream\" URL's",
+    )
+    send_proxy_protocol: SendProxyProtocol | None = Field(
+        default=None,
+        description='"v2": connections to the origin begin with a PROXY header that names the client, '
+        "and serve this client only; default: what the pool says, else off",
     )
     grpc: bool | None = Field(
         default=None, description="speak HTTP/2 to the origin; default: false"
@@ -265,6 +271,10 @@ class Pool(Table):
     ] = Field(default=None, description="overrides keys of [health_check]; false: no probes")
     retry: RetryOrCount | None = Field(
         default=None, description="when another peer is tried; or a number"
+    )
+    send_proxy_protocol: SendProxyProtocol | None = Field(
+        default=None,
+        description='"v2": connections begin with a PROXY header that names the client; default: off',
     )
     max_connections: Count = Field(
         default=0, description="to each peer, from each worker; 0: no bound"

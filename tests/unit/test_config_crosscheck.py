@@ -59,6 +59,29 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             '[network]\nlisten = "https://127.0.0.1:1"\n',
             ["2:10: listeners for TLS are not available in this version"],
         ),
+        # PROXY protocol
+        (
+            "[network]\nproxy_protocol = true\n",
+            ["2:1: it is not said whose PROXY headers are to be believed"],
+        ),
+        (
+            '[network]\nproxy_protocol = true\ntrusted_proxies = ["10.0.0.0/8"]\n',
+            [],
+        ),
+        ("[network]\nproxy_protocol = false\n", []),
+        (
+            '[network]\nproxy_protocol = ["10.0.0.0/8", "::/0"]\n',
+            ["2:1: warning: anybody may send a PROXY header and be whoever they like"],
+        ),
+        (
+            '[network]\nlisten = [":80", "127.0.0.1:81"]\n[network.proxy_protocol]\n'
+            'from = "loopback"\nlisteners = ["0.0.0.0:80", "127.0.0.1:82"]\n',
+            ["5:28: 127.0.0.1:82 is not listened on"],
+        ),
+        (
+            '[[proxy.rules]]\nrespond = 204\nsend_proxy_protocol = "v2"\n',
+            ['3:1: "send_proxy_protocol" needs "upstream"'],
+        ),
         # certificates
         (
             '[network]\nssl_certificate_key = "k"\n',

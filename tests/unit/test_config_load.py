@@ -60,8 +60,8 @@ DURATION = 'a duration is a number of seconds, or a string such as "250ms", "10s
         ),
         ("[tracing]\n", '1:1: "tracing" at the top level is not available in this version'),
         (
-            "[network]\nproxy_protocol = true\n",
-            '2:1: "proxy_protocol" in [network] is not available in this version',
+            "[network]\ntcp_fast_open = true\n",
+            '2:1: "tcp_fast_open" in [network] is not available in this version',
         ),
         # types
         (

@@ -306,3 +306,27 @@ def test_globs_match_everything_between_their_stars_and_only_whole_texts():
     assert star_template(r"/\1/*") == r"/\\1/\g<1>"
     assert covers("/a*", "/a/*")
     assert not covers("/a/*", "/a*")
+
+
+def sends_proxy(text):
+    return [(pool.name, pool.send_proxy) for pool in resolved(text).pools]
+
+
+POOL_OF_ONE = '[[pools]]\nname = "web"\npeers = [{ address = "10.0.0.1:80" }]\n'
+TO_POOL = '[[proxy.rules]]\nupstream = "web"\n'
+
+
+def test_who_gets_proxy_headers():
+    assert sends_proxy(POOL_OF_ONE + TO_POOL) == [("web", False)]
+    own = POOL_OF_ONE + 'send_proxy_protocol = "v2"\n' + TO_POOL
+    assert sends_proxy(own) == [("web", True)]
+    assert sends_proxy(own + 'send_proxy_protocol = "off"\n') == [("web/proxy_off", False)]
+    assert sends_proxy('[proxy]\nsend_proxy_protocol = "off"\n' + own) == [("web", True)]
+    # what differs by it is another pool: no connection is shared
+    both = POOL_OF_ONE + TO_POOL + 'path = "/a"\nsend_proxy_protocol = "v2"\n' + TO_POOL
+    assert sends_proxy(both) == [("web/proxy_v2", True), ("web", False)]
+    everywhere = '[proxy]\nsend_proxy_protocol = "v2"\n' + BACKENDS
+    assert sends_proxy(everywhere + '[[proxy.rules]]\nupstream = "http://a"\n') == [
+        ("a:80/proxy_v2", True),
+        ("default/proxy_v2", True),
+    ]

@@ -64,6 +64,17 @@ def test_each_refusal_is_one_line_with_its_cause(made):
     ]
 
 
+def test_connections_turned_away_are_told_once_a_second(made):
+    for _ in range(3):
+        made.events.unwelcome("0.0.0.0:80", "10.0.0.1", "it is late")
+    made.now[0] += 1
+    made.events.unwelcome("0.0.0.0:80", "10.0.0.2", "it is late")
+    assert made.log.messages == [
+        "connection from 10.0.0.1 to 0.0.0.0:80 closed: it is late",
+        "connection from 10.0.0.2 to 0.0.0.0:80 closed: it is late (and 2 before it)",
+    ]
+
+
 def test_trouble_is_told_once_a_second(made):
     for _ in range(3):
         made.events.trouble(errno.EMFILE)

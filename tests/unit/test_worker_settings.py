@@ -1,8 +1,15 @@
 """From the configuration's units to the plane's."""
 
 from pingpy.config.load import load
+from pingpy.config.plan import plan
 from pingpy.config.source import ConfigSource
-from worker.settings import milliseconds, packed_networks, plane_settings
+from worker.settings import (
+    announced_listeners,
+    announcing,
+    milliseconds,
+    packed_networks,
+    plane_settings,
+)
 
 
 def test_seconds_become_milliseconds_and_never_zero():
@@ -27,3 +34,18 @@ def test_networks_are_packed():
         (b"", 0),
     ]
     assert packed_networks([]) == []
+
+
+def announced(lines):
+    text = f'[network]\nlisten = [":80", "127.0.0.1:81", "unix:/w"]\n{lines}\n'
+    config = load(ConfigSource("c.toml", text.encode()))
+    made = plan(config, environ={}, uid=0, cpus=1)
+    return announcing(config.network), announced_listeners(config.network, made.listeners)
+
+
+def test_where_proxy_headers_are_expected():
+    assert announced("") == ((), None)
+    assert announced('proxy_protocol = "10.0.0.0/8"') == (("10.0.0.0/8",), None)
+    assert announced('proxy_protocol = true\ntrusted_proxies = "loopback"') == (("loopback",), None)
+    table = '[network.proxy_protocol]\nfrom = ["loopback", "unix"]\nlisteners = [":80", "unix:/w"]'
+    assert announced(table) == (("loopback", "unix"), {0, 1, 3})

@@ -68,6 +68,7 @@ class Events:
         self.refusals: list[tuple[int, str]] = []
         self.raised: list[tuple[str, Exception]] = []
         self.troubles: list[int] = []
+        self.unwelcomed: list[tuple[str, str]] = []
         self.parked: list[tuple[Any, Callable[[Any, Exception | None], Any]]] = []
 
     def fault(self, error: Exception, where: str) -> None:
@@ -78,6 +79,9 @@ class Events:
 
     def hook_raised(self, session: Any, phase: str, error: Exception) -> None:
         self.raised.append((phase, error))
+
+    def unwelcome(self, listener: str, client: str, cause: str) -> None:
+        self.unwelcomed.append((client, cause))
 
     def trouble(self, errno: int) -> None:
         self.troubles.append(errno)
@@ -123,6 +127,8 @@ class Rig:
         route: dict[str, Any] | None = None,
         built_in: Iterable[tuple[bytes, dict[str, Any]]] = (LOCAL,),
         trusted: Iterable[tuple[bytes, int]] = (),
+        announced: Iterable[tuple[bytes, int]] = (),
+        announced_listeners: Iterable[int] | None = None,
         hooks: Any = None,
         log: str = LOG,
         **settings: int,
@@ -130,7 +136,12 @@ class Rig:
         self.events = Events()
         self.region = Region.create()
         self.cells = Cells(self.region, self.region.claim_slab(1, 0, "worker"))
-        self.plane = self.new_plane(trusted, settings)
+        self.plane = self.new_plane(
+            settings,
+            trusted=list(trusted),
+            announced=list(announced),
+            announced_listeners=announced_listeners,
+        )
         self.origins = [Origin() for _ in range(origins)]
         self.pool = Pool(b"pool", self.cells, **(pool or {}))
         self.peers = [self.make_peer(origin.port, **(peer or {})) for origin in self.origins]
@@ -153,13 +164,13 @@ class Rig:
         self.settle(0)
         self.baseline = self.plane.stats()["arena_used_bytes"]
 
-    def new_plane(self, trusted: Iterable[tuple[bytes, int]], settings: dict[str, int]) -> Plane:
+    def new_plane(self, settings: dict[str, int], **options: Any) -> Plane:
         return Plane(
             cells=self.cells,
             events=self.events,
             settings={**SETTINGS, **settings},
-            trusted=list(trusted),
             arena_bytes=128 << 20,
+            **options,
         )
 
     def make_peer(self, port: int, **options: Any) -> Peer:

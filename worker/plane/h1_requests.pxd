@@ -22,6 +22,7 @@ cdef class H1Requests(Side):
     cdef bint head_only       # ... or has no body whatever its fields say
     cdef readonly bint tls
     cdef bint trusted, loopback
+    cdef bint proxied         # the client's address is what a PROXY header said
     cdef TrustedNetworks networks          # None: nobody is trusted
     cdef Incoming incoming
     cdef long long checked    # bytes of `carry` that were looked at

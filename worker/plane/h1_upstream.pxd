@@ -29,6 +29,7 @@ cdef class H1Upstream(Side):
     cdef int informational    # 1xx responses to the current request
     cdef Incoming incoming
     cdef long long served     # requests on this connection
+    cdef bytes opening        # the PROXY header it began with: whose it is; None: anybody's
     cdef long long bytes_before           # sent on this connection before the current request
 
     cdef int take_head(self, long long offset, long long end) except -1

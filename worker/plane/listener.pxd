@@ -1,6 +1,7 @@
 # Sockets that accept: who comes in, from where, and whether there is room.
 from worker.plane.connection cimport Handler
 from worker.plane.exchange cimport Services
+from worker.plane.h1_downstream cimport H1Downstream
 from worker.plane.trusted cimport TrustedNetworks
 
 cdef class Listener(Handler):
@@ -9,8 +10,13 @@ cdef class Listener(Handler):
     cdef readonly str name
     cdef readonly bint paused
     cdef object on_trouble                 # Callable[[int errno], None]
+    cdef object on_unwelcome               # Callable[[str listener, str client, str cause], None]
     cdef TrustedNetworks trusted
+    cdef TrustedNetworks announced         # whose connections begin with a PROXY header; None: nobody's
     cdef int open(self) except -1
     cdef int stop(self) except -1
     cdef int welcome(self, int fd, void* address, long long requests) except -1
     cdef int take_over(self, int fd, long long requests) except -1
+    cdef int attach(self, int fd, Handler handler) except -1
+    cdef int introduce(self, H1Downstream down, const unsigned char* packed, int size, int port) except -1
+    cdef bint is_announced(self, const unsigned char* packed, int size) except -1

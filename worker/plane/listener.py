@@ -5,6 +5,7 @@ from cython.cimports.libc.string import memcpy, strlen
 from cython.cimports.worker.plane.cells import C_ACCEPTED
 from cython.cimports.worker.plane.connection import ROLE_LISTENER, ROLE_STREAM, Handler
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
+from cython.cimports.worker.plane.proxy_entry import ProxyEntry
 from cython.cimports.worker.plane.syscalls import (
     AF_INET,
     AF_INET6,
@@ -39,13 +40,15 @@ ACCEPTS = cython.declare(
 class Listener(Handler):
     """One listening socket of this worker. The descriptor is the master's to close for good."""
 
-    def __cinit__(self, services, fd, number, name, on_trouble, trusted):
+    def __cinit__(self, services, fd, number, name, events, trusted, announced):
         self.services = services
         self.fd = fd
         self.number = number
         self.name = name
-        self.on_trouble = on_trouble
+        self.on_trouble = events.trouble
+        self.on_unwelcome = events.unwelcome
         self.trusted = trusted
+        self.announced = announced
         self.paused = True
 
     def __repr__(self) -> str:
@@ -118,39 +121,66 @@ class Listener(Handler):
         v6: cython.pointer(sockaddr_in6) = cython.cast(cython.pointer(sockaddr_in6), address)
         packed: cython.p_const_uchar
         size: cython.int = 0
+        port: cython.int = 0
         down.services = self.services
         down.requests = requests
         down.listener = self.number
         down.persistent = True
+        down.networks = self.trusted
+        down.loopback = True
         packed = cython.NULL
         if v4.sin_family == AF_INET:
             packed = cython.cast(cython.p_const_uchar, cython.address(v4.sin_addr))
             size = 4
-            down.client_port = ntohs(v4.sin_port)
-            down.loopback = packed[0] == 127
+            port = ntohs(v4.sin_port)
         elif v4.sin_family == AF_INET6:
             packed = cython.cast(cython.p_const_uchar, cython.address(v6.sin6_addr))
             size = 16
-            down.client_port = ntohs(v6.sin6_port)
-            down.loopback = is_loopback6(packed)
-            if is_mapped(packed):  # a client of IPv4 on a socket for both
-                packed += 12
-                size = 4
+            port = ntohs(v6.sin6_port)
+        self.introduce(down, packed, size, port)
+        self.services.clients += 1
+        self.services.cells.add(C_ACCEPTED, 1)
+        if self.announced is not None and self.is_announced(packed, size):
+            entry: ProxyEntry = ProxyEntry.__new__(ProxyEntry)
+            entry.listener = self
+            entry.down = down
+            self.attach(fd, entry)
+            return entry.connection.set_deadline(self.services.settings.header_ms)
+        self.attach(fd, down)
+        return down.connection.set_deadline(self.services.settings.idle_ms)
+
+    def attach(self, fd, handler):
+        """Watch it; OSError when there is no memory for that."""
+        try:
+            self.services.host.attach(fd, handler, ROLE_STREAM)
+        except OSError:
+            self.services.clients -= 1
+            raise
+        return 0
+
+    def introduce(self, down, packed, size, port):
+        """Note who the client is: an address, or with size 0 somebody on a Unix socket."""
+        if size == 16 and is_mapped(packed):  # a client of IPv4 on a socket for both
+            packed += 12
+            size = 4
         if size:
             inet_ntop(AF_INET if size == 4 else AF_INET6, packed, down.client, 46)
             down.client_size = cython.cast(cython.int, strlen(down.client))
-            down.trusted = self.trusted is not None and self.trusted.contains(packed, size)
         else:
             memcpy(down.client, b"unix:", 5)
             down.client_size = 5
-            down.loopback = True
-            # "unix" among the trusted proxies is the empty network
-            down.trusted = self.trusted is not None and self.trusted.contains(cython.NULL, 0)
-        down.networks = self.trusted
-        self.services.host.attach(fd, down, ROLE_STREAM)
-        self.services.cells.add(C_ACCEPTED, 1)
-        self.services.clients += 1
-        return down.connection.set_deadline(self.services.settings.idle_ms)
+        down.client_port = port
+        # Told of a client elsewhere by somebody on this host, it is not of this host; nor the other way round.
+        down.loopback = down.loopback and (size == 0 or is_loopback(packed, size))
+        # "unix" among the trusted proxies is the empty network
+        down.trusted = self.trusted is not None and self.trusted.contains(packed, size)
+        return 0
+
+    def is_announced(self, packed, size):
+        """Whether connections from there begin with a PROXY header."""
+        if size == 16 and is_mapped(packed):
+            return self.announced.contains(packed + 12, 4)
+        return self.announced.contains(packed, size)
 
 
 @cython.cfunc
@@ -166,11 +196,11 @@ def is_mapped(packed: cython.p_const_uchar) -> cython.bint:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def is_loopback6(packed: cython.p_const_uchar) -> cython.bint:
-    """::1 or ::ffff:127.0.0.0/104."""
+def is_loopback(packed: cython.p_const_uchar, size: cython.int) -> cython.bint:
+    """127.0.0.0/8 or ::1."""
     i: cython.int
-    if is_mapped(packed):
-        return packed[12] == 127
+    if size == 4:
+        return packed[0] == 127
     for i in range(15):
         if packed[i]:
             return False

@@ -10,6 +10,7 @@ cdef class Peer:
     cdef readonly bytes sockaddr           # struct sockaddr_in, sockaddr_in6 or sockaddr_un, as the kernel wants it
     cdef readonly int family
     cdef readonly int max_connections      # 0: no cap
+    cdef readonly bint send_proxy          # its connections begin with a PROXY header, hence belong to one client each
     cdef public object tls                 # None: plain
     # kept by pool.py:
     cdef public object connections         # the worker's PeerConnections, made on first use

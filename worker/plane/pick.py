@@ -29,6 +29,7 @@ class Peer:
         name: bytes = b"",
         authority: bytes = b"",
         max_connections: cython.int = 0,
+        send_proxy: cython.bint = False,
         tls=None,
     ):
         self.cell = cell
@@ -39,6 +40,7 @@ class Peer:
         self.name = name
         self.authority = authority or text
         self.max_connections = max_connections
+        self.send_proxy = send_proxy
         self.tls = tls
 
     def __repr__(self):

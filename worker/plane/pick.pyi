@@ -14,6 +14,7 @@ class Peer:
     sockaddr: bytes
     family: int
     max_connections: int
+    send_proxy: bool
     tls: Any
     connections: Any
     retired: bool
@@ -28,6 +29,7 @@ class Peer:
         name: bytes = b"",
         authority: bytes = b"",
         max_connections: int = 0,
+        send_proxy: bool = False,
         tls: Any = None,
     ) -> None: ...
 

@@ -10,6 +10,8 @@ cdef class Plane(Services):
     cdef Pools pools
     cdef dict listeners                    # by descriptor
     cdef TrustedNetworks trusted
+    cdef TrustedNetworks announced         # whose connections begin with a PROXY header; None: nobody's
+    cdef object announced_listeners        # numbers of the listeners where that holds; None: on all
     cdef object events                     # PlaneEvents
     cdef dict peers_of_hooks
     cdef int most_clients

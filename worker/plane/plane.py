@@ -19,6 +19,7 @@ from cython.cimports.worker.plane.hooks import run_hook, session_of, take_answer
 from cython.cimports.worker.plane.listener import Listener
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.pool import Pools
+from cython.cimports.worker.plane.proxy_entry import ProxyEntry
 from cython.cimports.worker.plane.reactor import Reactor
 from cython.cimports.worker.plane.record import END_INTERNAL
 from cython.cimports.worker.plane.route import RouteTable
@@ -50,7 +51,15 @@ class Plane(Services):
     """All that serves requests in one worker."""
 
     def __init__(
-        self, *, cells, events, settings, trusted=(), arena_bytes: cython.longlong = 1 << 30
+        self,
+        *,
+        cells,
+        events,
+        settings,
+        trusted=(),
+        announced=(),
+        announced_listeners=None,
+        arena_bytes: cython.longlong = 1 << 30,
     ):
         self.events = events
         self.arena = Arena(arena_bytes)
@@ -62,6 +71,8 @@ class Plane(Services):
         self.peers_of_hooks = {}
         self.spare = []
         self.trusted = TrustedNetworks(trusted) if trusted else None
+        self.announced = TrustedNetworks(announced) if announced else None
+        self.announced_listeners = announced_listeners
         self.path_memory = self.arena.reserve(65536)
         self.retry_credit = FIRST_RETRIES
         self.random_state = int.from_bytes(os.urandom(8), "little") | 1
@@ -148,7 +159,10 @@ class Plane(Services):
 
     def add_listener(self, fd: cython.int, number: cython.int, name: str) -> None:
         """Accept on this descriptor; it stays the caller's to close after remove_listener."""
-        listener = Listener(self, fd, number, name, self.events.trouble, self.trusted)
+        announced = self.announced
+        if self.announced_listeners is not None and number not in self.announced_listeners:
+            announced = None
+        listener = Listener(self, fd, number, name, self.events, self.trusted, announced)
         self.listeners[fd] = listener
         if not self.draining:
             cython.cast(Listener, listener).open()
@@ -232,6 +246,9 @@ class Plane(Services):
             if isinstance(handler, H1Downstream):
                 count += 1
                 cython.cast(H1Downstream, handler).on_failed(0)
+            elif isinstance(handler, ProxyEntry):
+                count += 1
+                cython.cast(ProxyEntry, handler).on_failed(0)
             elif isinstance(handler, TunnelEnd):
                 count += cython.cast(TunnelEnd, handler).is_client
                 cython.cast(TunnelEnd, handler).on_failed(0)

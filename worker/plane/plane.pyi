@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from worker.plane.access_log import AccessLog
@@ -15,6 +15,8 @@ class PlaneEvents(Protocol):
         """A method of the user's raised."""
     def trouble(self, errno: int) -> None:
         """accept() found no descriptor or memory; it is tried again on the next tick."""
+    def unwelcome(self, listener: str, client: str, cause: str) -> None:
+        """A connection was closed before it could ask anything: it did not begin as it had to."""
     def run(self, awaitable: Awaitable[Any], done: Callable[[Any, Exception | None], Any]) -> None:
         """Run a hook's coroutine on the loop and say what came of it."""
     def make_peer(self, text: str) -> Any:
@@ -34,9 +36,12 @@ class Plane:
         events: PlaneEvents,
         settings: dict[str, int],
         trusted: Sequence[tuple[bytes, int]] = (),
+        announced: Sequence[tuple[bytes, int]] = (),
+        announced_listeners: Collection[int] | None = None,
         arena_bytes: int = ...,
     ) -> None:
-        """`settings` has every key of SETTINGS: times in milliseconds, sizes in bytes."""
+        """`settings` has every key of SETTINGS: times in milliseconds, sizes in bytes. `announced`: networks whose
+        connections begin with a PROXY header, on the listeners of these numbers (None: on all)."""
     def fileno(self) -> int: ...
     def ready(self) -> bool:
         """Serve what is ready; True: come back at once, there is more."""

@@ -17,6 +17,7 @@ cdef class Pools(Lender):
     cdef dict dialing                      # H1Upstream -> Exchange
     cdef PeerConnections of(self, Peer peer)
     cdef H1Upstream idle_one(self, PeerConnections connections)
+    cdef H1Upstream idle_one_of(self, PeerConnections connections, bytes opening)
     cdef int dial(self, Exchange x) except -1
     cdef int lend(self, PeerConnections connections, Exchange x) except -1
     cdef int unqueue(self, PeerConnections connections, Exchange x) except -1

@@ -20,6 +20,7 @@ from cython.cimports.worker.plane.h1_upstream import (
     Lender,
 )
 from cython.cimports.worker.plane.pick import Peer
+from cython.cimports.worker.plane.proxy_opening import proxy_opening
 from cython.cimports.worker.plane.record import (
     END_CONNECT_FAILED,
     END_CONNECT_TIMEOUT,
@@ -108,7 +109,10 @@ class Pools(Lender):
             self.services.cells.enter_peer(x.peer.cell)
             x.counted = True
         if not x.fresh:
-            up = self.idle_one(connections)
+            if connections.peer.send_proxy:
+                up = self.idle_one_of(connections, proxy_opening(x))
+            else:
+                up = self.idle_one(connections)
         if up is not None:
             self.reused += 1
             return upstream_ready(x, up, True)
@@ -125,6 +129,20 @@ class Pools(Lender):
                 up.state = U_LENT
                 return up
             up.cut()
+        return None
+
+    def idle_one_of(self, connections, opening):
+        """The same among those that were opened for this client."""
+        up: H1Upstream
+        for up in reversed(connections.idle.copy()):
+            if up.opening == opening:
+                connections.idle.remove(up)
+                self.idle_count -= 1
+                if up.connection.fd >= 0 and not up.connection.peer_done and is_silent(up):
+                    up.connection.clear_deadline()
+                    up.state = U_LENT
+                    return up
+                up.cut()
         return None
 
     def open_one(self, connections, x):
@@ -148,6 +166,8 @@ class Pools(Lender):
         up.lender = self
         up.peer = peer
         up.state = U_CONNECTING
+        if peer.send_proxy:
+            up.opening = proxy_opening(x)
         try:
             self.services.host.attach(fd, up, ROLE_CONNECTING)
         except OSError as error:
@@ -166,6 +186,8 @@ class Pools(Lender):
         """A connection was made, or was not."""
         x: Exchange = self.dialing.pop(up, None)
         if error == 0:
+            if up.opening is not None:  # before anything else, whoever it serves
+                up.connection.write_bytes(up.opening)
             if x is None:
                 return self.take_back(up)
             x.dialing = None

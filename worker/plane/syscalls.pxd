@@ -34,6 +34,7 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
     ssize_t sendmsg(int fd, const msghdr* message, int flags)
     int getpeername(int fd, sockaddr* address, socklen_t* size)
+    int getsockname(int fd, sockaddr* address, socklen_t* size)
     int accept4(int fd, sockaddr* address, socklen_t* size, int flags)
     int socket(int family, int kind, int protocol)
     int connect(int fd, const sockaddr* address, socklen_t size)

@@ -27,6 +27,7 @@ class Target:
     authority: str
     tls: bool
     check: ResolvedHealthCheck
+    send_proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

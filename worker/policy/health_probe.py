@@ -12,15 +12,20 @@ from worker.policy.health import Target
 
 # Enough of any health page; a longer body is not read to its end.
 MAX_BODY_BYTES = 64 * 1024
+# A PROXY header of version 2, command LOCAL: the connection is the proxy's own, and is on nobody's behalf.
+OUR_OWN = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 _HEADERS = (("User-Agent", f"pingpy-health/{__version__}"), ("Accept", "*/*"))
 
 
 async def probe(target: Target) -> str | None:
     """None when the peer is well, else the cause. Never takes longer than the check's timeout."""
     check = target.check
+    before = OUR_OWN if target.send_proxy else b""
     try:
         if check.type == "tcp":
-            await connect_check(target.address, timeout_seconds=check.timeout_seconds)
+            await connect_check(
+                target.address, timeout_seconds=check.timeout_seconds, before=before
+            )
             return None
         scheme = "https" if target.tls else "http"
         response = await request(
@@ -31,6 +36,7 @@ async def probe(target: Target) -> str | None:
             timeout_seconds=check.timeout_seconds,
             max_body_bytes=MAX_BODY_BYTES,
             tls=_tls() if target.tls else None,
+            before=before,
         )
     except UpstreamError as error:
         return str(error)

@@ -81,6 +81,7 @@ class PoolInForce:
             name=endpoint.name.encode(),
             authority=endpoint.authority.encode(),
             max_connections=endpoint.max_connections,
+            send_proxy=self.resolved.send_proxy,
         )
 
 
