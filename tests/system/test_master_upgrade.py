@@ -65,6 +65,7 @@ def test_upgrade_waits_for_the_verdict_and_can_be_repeated(rig):
     assert load.lost == []
 
 
+@pytest.mark.row("S6")
 def test_pid_files_name_a_live_master_at_every_moment(rig):
     old = rig.process.pid
     rig.settings["probation"] = 1.5

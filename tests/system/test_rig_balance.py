@@ -31,18 +31,21 @@ def with_rules(workers: int, *rules: str) -> str:
     return HEAD.format(workers=workers) + "".join(f"[[proxy.rules]]\n{rule}\n" for rule in rules)
 
 
+@pytest.mark.row("S13")
 def test_round_robin_of_three_is_exact_in_one_worker(rig):
     with rig.pingpy(with_rules(1, f"upstream = {THREE}")):
         found = Counter(reply.origin for reply in rig.get_many("/", 300))
     assert found == {"backend1": 100, "backend2": 100, "backend": 100}
 
 
+@pytest.mark.row("S13")
 def test_round_robin_of_three_holds_over_four_workers(rig):
     with rig.pingpy(with_rules(4, f"upstream = {THREE}")):
         found = Counter(rig.get("/").origin for _ in range(300))
     assert all(abs(count - 100) <= 5 for count in found.values()), found
 
 
+@pytest.mark.row("S16")
 def test_a_rule_may_name_one_backend_and_only_that_is_used(rig):
     text = with_rules(1, 'path = "/one"\nupstream = "backend1"') + BACKENDS
     with rig.pingpy(text):
@@ -58,6 +61,7 @@ def test_a_backend_of_weight_0_gets_nothing_and_all_of_0_is_503(rig):
         assert {reply.status for reply in rig.get_many("/", 3)} == {503}
 
 
+@pytest.mark.row("S17")
 def test_a_balancer_of_ones_own_decides(rig):
     (rig.directory / "mine.py").write_text(
         '"""A balancer that reads the target."""\n\n\n'
@@ -114,6 +118,7 @@ def watch(rig, places, algorithm: str) -> tuple[float, float]:
     return sum(fair) / len(fair), served["fast"] / sum(served.values())
 
 
+@pytest.mark.row("S14")
 def test_least_conn_counts_over_all_workers(rig, fast_and_slow):
     fair, fast_share = watch(rig, fast_and_slow, "least_conn")
     # Two origins cannot be asked in the same moment: a stray sample is the asking, not the counting.
@@ -121,6 +126,7 @@ def test_least_conn_counts_over_all_workers(rig, fast_and_slow):
     assert fast_share > 0.9
 
 
+@pytest.mark.row("S14")
 def test_round_robin_is_the_control_that_fails_both(rig, fast_and_slow):
     fair, fast_share = watch(rig, fast_and_slow, "round_robin")
     assert fair < 0.5

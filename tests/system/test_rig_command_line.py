@@ -20,6 +20,7 @@ def pingpy(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
 
 
+@pytest.mark.row("S1")
 def test_version_is_printed_at_once_and_needs_no_file():
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = pingpy("--version")
@@ -30,6 +31,7 @@ def test_version_is_printed_at_once_and_needs_no_file():
     assert re.search(r"\d+\.\d+\.\d+", done.stdout)
 
 
+@pytest.mark.row("S2")
 def test_help_lists_what_the_seed_and_pingora_have():
     done = pingpy("--help")
     assert done.returncode == 0
@@ -43,12 +45,14 @@ def test_without_file_and_arguments_there_is_a_quick_start():
     assert "pingpy proxy" in done.stdout + done.stderr
 
 
+@pytest.mark.row("S3")
 def test_a_missing_file_is_named(tmp_path):
     done = pingpy("-c", str(tmp_path / "absent.toml"))
     assert done.returncode == 78
     assert "absent.toml" in done.stderr
 
 
+@pytest.mark.row("S3")
 def test_a_file_that_is_not_toml_is_refused_with_its_place(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text('[global]\nlog_level = "info"\nworker_threads = = 4\n')
@@ -67,6 +71,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
     assert "config.toml:4:" in done.stderr
 
 
+@pytest.mark.row("S4")
 def test_the_seeds_file_passes_the_test(rig):
     done = rig.edge.run(
         "env", f"PYTHONPATH={ROOT}", sys.executable, "-P", "-m", "pingpy", "-t", "-c", SEED
@@ -74,6 +79,7 @@ def test_the_seeds_file_passes_the_test(rig):
     assert "error" not in done.stderr.replace("error_log", "")
 
 
+@pytest.mark.row("S5")
 def test_an_unknown_level_is_refused_with_the_four_names(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(SEED.read_text().replace('log_level = "info"', 'log_level = "verbose"'))
@@ -83,6 +89,7 @@ def test_an_unknown_level_is_refused_with_the_four_names(tmp_path):
         assert level in done.stderr
 
 
+@pytest.mark.row("S5")
 @pytest.mark.parametrize("level", LEVELS)
 def test_each_level_shows_itself_and_what_is_graver(rig, level):
     text = SEED.read_text().replace('log_level = "info"', f'log_level = "{level}"')

@@ -35,6 +35,7 @@ def three(rig):
         process.wait(5)
 
 
+@pytest.mark.row("S35")
 def test_a_peer_that_begins_to_refuse_is_not_noticed_by_any_client(rig, three):
     with rig.pingpy(CONFIG), ThreadPoolExecutor(1) as pool:
         load = pool.submit(rig.wrk, "-t1", "-c16", "-d4s", path="/get")
@@ -46,6 +47,7 @@ def test_a_peer_that_begins_to_refuse_is_not_noticed_by_any_client(rig, three):
     assert (result["bad"], result["socket_errors"]) == (0, 0)
 
 
+@pytest.mark.row("S35")
 def test_a_killed_peer_costs_at_most_what_it_had_begun(rig, three):
     with rig.pingpy(CONFIG), ThreadPoolExecutor(1) as pool:
         load = pool.submit(rig.wrk, "-t1", "-c16", "-d4s", path="/get")
@@ -61,6 +63,7 @@ def post(number: int) -> int:
     return int(fetch("127.0.0.1", 80, f"/post/{number}", {}, "POST", b"x" * 100).status)
 
 
+@pytest.mark.row("S35")
 def test_no_post_is_seen_twice_by_the_origins(rig, three):
     with rig.pingpy(CONFIG):
         jobs = [rig.edge.threads.submit(post, number) for number in range(400)]

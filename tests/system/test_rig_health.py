@@ -31,6 +31,7 @@ def default_pool(rig) -> set[str]:
     return {reply.origin for reply in rig.get_many("/other", 12)}
 
 
+@pytest.mark.row("S18")
 def test_each_peer_is_asked_once_per_interval_however_many_workers(rig):
     interval, watched = 0.5, 4.0
     with rig.pingpy(quick(interval)):
@@ -42,12 +43,14 @@ def test_each_peer_is_asked_once_per_interval_however_many_workers(rig):
         assert abs(len(probes) - watched / interval) <= 2, (name, len(probes))
 
 
+@pytest.mark.row("S20")
 def test_the_probe_is_a_get_of_the_configured_path(rig):
     with rig.pingpy(quick()):
         until(lambda: rig.requests_seen("backend2", "/healthz"), 5, "a probe")
     assert {method for _, method, _ in rig.requests_seen("backend2", "/healthz")} == {"GET"}
 
 
+@pytest.mark.row("S21")
 @pytest.mark.parametrize("status", [302, 500])
 def test_another_status_takes_the_peer_out_until_it_recovers(rig, status):
     with rig.pingpy(quick()):
@@ -61,6 +64,7 @@ def test_another_status_takes_the_peer_out_until_it_recovers(rig, status):
         until(lambda: default_pool(rig) == {"backend1", "backend2"}, 2, "it takes part again")
 
 
+@pytest.mark.row("S19")
 def test_a_peer_that_does_not_answer_is_out_after_interval_and_timeout(rig):
     mute = rig.own_origin("mute", "192.168.1.104:8003", "--mute")
     try:

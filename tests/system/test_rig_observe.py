@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rig import until
 
@@ -26,12 +27,17 @@ def answered(rig) -> float:
     )
 
 
+@pytest.mark.row("S24")
 def test_a_thousand_requests_are_a_thousand_whichever_worker_is_asked(rig):
-    with rig.pingpy():
+    with rig.pingpy() as server:
         for _ in range(20):
             rig.get_many("/api/count", 50)
         until(lambda: answered(rig) == 1000, 3, "all are counted")
         # Each scrape is a connection of its own, so different workers answer.
+        assert {answered(rig) for _ in range(12)} == {1000}
+        before = set(server.workers())
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: not before & set(server.workers()), 20, "a new generation, and it alone")
         assert {answered(rig) for _ in range(12)} == {1000}
 
 
@@ -42,6 +48,7 @@ def test_metrics_are_for_loopback_and_not_for_what_was_forwarded(rig):
         assert b"# TYPE" not in rig.get("/metrics", host="192.168.1.1").body
 
 
+@pytest.mark.row("S25")
 def test_forty_thousand_requests_over_four_workers_are_as_many_whole_lines(rig):
     path = rig.edge.path("/var/log/pingpy/access.log")
     with rig.pingpy() as server:
@@ -53,6 +60,7 @@ def test_forty_thousand_requests_over_four_workers_are_as_many_whole_lines(rig):
     assert [line for line in lines if not LINE.fullmatch(line)] == []
 
 
+@pytest.mark.row("S25")
 def test_the_log_is_reopened_after_it_was_moved_away(rig):
     path = rig.edge.path("/var/log/pingpy/access.log")
     with rig.pingpy() as server:

@@ -7,9 +7,11 @@ import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from rig import until
 
 
+@pytest.mark.row("S7")
 def test_four_workers_each_on_one_cpu_spread_evenly(rig):
     with rig.pingpy() as server:
         workers = server.workers()
@@ -22,6 +24,7 @@ def test_four_workers_each_on_one_cpu_spread_evenly(rig):
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
+@pytest.mark.row("S7")
 def test_a_killed_worker_is_replaced_in_a_second_and_only_its_requests_are_lost(rig):
     connections = 32
     with rig.pingpy() as server, ThreadPoolExecutor(1) as pool:

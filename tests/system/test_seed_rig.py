@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 
+import pytest
 from rig import SEED, until
 
 
@@ -16,6 +17,7 @@ def test_the_file_is_the_seeds_own():
     assert digest == "a3b56e93f786240f4ca2b284562dd5b484ef91274bf0ad8dc3cf15a42a658c91"
 
 
+@pytest.mark.row("S4")
 def test_within_3_s_curl_gets_the_answer_of_the_backend(rig):
     # Somebody else's work on the machine is not ours: three seconds of a CPU that is not shared.
     share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
@@ -27,6 +29,7 @@ def test_within_3_s_curl_gets_the_answer_of_the_backend(rig):
     assert "x-origin: backend\r\n" in said.lower() or "x-origin: backend\n" in said.lower()
 
 
+@pytest.mark.row("S8")
 def test_it_listens_on_both_families_at_once(rig):
     with rig.pingpy():
         listening = rig.edge.run("ss", "-Hltn").stdout
@@ -37,6 +40,7 @@ def test_it_listens_on_both_families_at_once(rig):
             assert said.startswith("GET /api/x")
 
 
+@pytest.mark.row("S10")
 def test_the_path_rule_takes_what_lies_below_api_and_nothing_else(rig):
     matching = ["/api/", "/api/a/b?x=1", "/x/../api/y", "/api/%61"]
     others = ["/api", "/apix", "/API/a", "/", "/api/../admin"]
@@ -46,12 +50,14 @@ def test_the_path_rule_takes_what_lies_below_api_and_nothing_else(rig):
         assert {found[path] for path in others} <= {"backend1", "backend2"}
 
 
+@pytest.mark.row("S10")
 def test_the_target_reaches_the_origin_unchanged(rig):
     with rig.pingpy():
         for target in ("/api/a/b?x=1", "/x/../api/y", "/api/%61?%20"):
             assert rig.get(target).body.split(b"\n")[0] == b"GET " + target.encode()
 
 
+@pytest.mark.row("S11", "S12")
 def test_the_header_rule_sends_to_secondary(rig):
     with rig.pingpy():
         forwarded = {"X-Forwarded-For": "1.2.3.4"}
@@ -62,6 +68,7 @@ def test_the_header_rule_sends_to_secondary(rig):
         assert rig.get("/other").origin in ("backend1", "backend2")
 
 
+@pytest.mark.row("S15")
 def test_weight_2_gets_two_thirds_and_never_three_in_a_row(rig):
     with rig.pingpy():
         order = [reply.origin for reply in rig.get_many("/other", 300)]
@@ -69,6 +76,7 @@ def test_weight_2_gets_two_thirds_and_never_three_in_a_row(rig):
     assert "backend1backend1backend1" not in "".join(order)
 
 
+@pytest.mark.row("S15", "S16")
 def test_weights_hold_over_all_workers(rig):
     with rig.pingpy():
         found = Counter(rig.get("/other").origin for _ in range(300))
@@ -82,6 +90,7 @@ def test_the_host_stays_and_the_client_is_named(rig):
     assert "x-forwarded-for: 127.0.0.1\n" in said
 
 
+@pytest.mark.row("S6")
 def test_the_pid_file_holds_the_masters_pid_and_goes_with_it(rig):
     path = rig.edge.path("/run/pingora.pid")  # /var/run is a link to it
     with rig.pingpy() as server:
@@ -98,6 +107,7 @@ def test_an_idle_one_stops_at_once(rig):
         assert time.monotonic() - began < 5  # a worker that waits for its drain takes 30
 
 
+@pytest.mark.row("S25")
 def test_each_request_has_one_line_in_the_access_log(rig):
     path = rig.edge.path("/var/log/pingpy/access.log")
     with rig.pingpy():

@@ -105,19 +105,35 @@ def test_every_family_has_help_and_type_once_and_is_declared(region):
 
 
 # What people chart of other proxies, and must find here by these names, labels included.
-CHARTED = """
-pingpy_requests_total{listener,route,method,code} pingpy_request_duration_seconds
-pingpy_upstream_requests_total{pool,target,code} pingpy_upstream_connect_seconds
-pingpy_upstream_ttfb_seconds pingpy_upstream_duration_seconds pingpy_upstream_active
-pingpy_upstream_queue pingpy_upstream_up pingpy_upstream_ejected
-pingpy_upstream_retries_total{reason} pingpy_upstream_resets_total{reason}
-pingpy_connections{state} pingpy_reload_total{result} pingpy_upgrade_total{result}
-pingpy_config_last_reload_successful pingpy_config_last_reload_timestamp_seconds
-pingpy_generation pingpy_draining_workers pingpy_draining_connections
-pingpy_worker_restarts_total{reason} pingpy_worker_heartbeat_age_seconds
-pingpy_worker_rss_bytes pingpy_worker_loop_lag_seconds
-pingpy_dns_resolutions_total{result} pingpy_dns_age_seconds{name} pingpy_probes_total{result}
-""".split()
+CHARTED = [
+    "pingpy_requests_total{listener,route,method,code}",
+    "pingpy_request_duration_seconds",
+    "pingpy_upstream_requests_total{pool,target,code}",
+    "pingpy_upstream_connect_seconds",
+    "pingpy_upstream_ttfb_seconds",
+    "pingpy_upstream_duration_seconds",
+    "pingpy_upstream_active",
+    "pingpy_upstream_queue",
+    "pingpy_upstream_up",
+    "pingpy_upstream_ejected",
+    "pingpy_upstream_retries_total{reason}",
+    "pingpy_upstream_resets_total{reason}",
+    "pingpy_connections{state}",
+    "pingpy_reload_total{result}",
+    "pingpy_upgrade_total{result}",
+    "pingpy_config_last_reload_successful",
+    "pingpy_config_last_reload_timestamp_seconds",
+    "pingpy_generation",
+    "pingpy_draining_workers",
+    "pingpy_draining_connections",
+    "pingpy_worker_restarts_total{reason}",
+    "pingpy_worker_heartbeat_age_seconds",
+    "pingpy_worker_rss_bytes",
+    "pingpy_worker_loop_lag_seconds",
+    "pingpy_dns_resolutions_total{result}",
+    "pingpy_dns_age_seconds{name}",
+    "pingpy_probes_total{result}",
+]
 
 
 @pytest.mark.parametrize("wanted", CHARTED)
