@@ -65,7 +65,9 @@ def announced_listeners(network: Network, plans: Sequence[ListenerPlan]) -> froz
     header = network.proxy_protocol
     if header is None or not header.listeners:
         return None
-    wanted = {(a.host, a.port, a.unix_path) for text in header.listeners for a in parse_listen(text)}
+    wanted = {
+        (a.host, a.port, a.unix_path) for text in header.listeners for a in parse_listen(text)
+    }
     return frozenset(
         number
         for number, plan in enumerate(plans)
