@@ -127,7 +127,12 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class ReopenLogs:
-    """Open the log files anew and hand them to every process of every generation."""
+    """Open the log files anew and hand them to every process of every generation, of both masters of an upgrade.
+
+    `relayed_by`: the master that passed it on ("elder", "successor"), which knows already.
+    """
+
+    relayed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +194,10 @@ class WritePidFile:
 
 @dataclass(frozen=True, slots=True)
 class RemovePidFile:
-    """Remove the pid file with this suffix if it still names us."""
+    """Remove the pid file with this suffix if it still names us (or `pid`, which is no more)."""
 
     suffix: str = ""
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 from master import handoff, signals, successor
 from master.checker import Answer, check_now, checker_spec
 from master.children import Children
-from master.control_socket import SOCKET_NAME, AlreadyRunningError, make_runtime_dir
+from master.control_socket import SOCKET_NAME, AlreadyRunningError, make_runtime_dir, peer_of
 from master.estate import Estate, Setup
 from master.events import Begin
 from master.handoff import HandOffError, Inheritance
@@ -215,7 +215,8 @@ def _loop(estate: Estate, inheritance: Inheritance | None, plan: Plan) -> Loop:
     )
     loop = Loop(estate, supervisor)
     if inheritance is not None:
-        loop.watch_peer(Peer(inheritance.channel, 0, loop.post, elder=True))
+        pid, _ = peer_of(inheritance.channel)
+        loop.watch_peer(Peer(inheritance.channel, pid, loop.post, elder=True))
         return loop
     try:
         loop.open_control()

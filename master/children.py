@@ -14,7 +14,7 @@ from master.process import ChildSpec, Identity, allowed_cpus, cpu_for, describe_
 from pingpy import log
 from pingpy.config.source import ConfigSource
 from pingpy.control import SCOUT_SLOT, Channel, Message, WorkerContext, pair
-from pingpy.shared import Region, Role
+from pingpy.shared import Region, Role, SlabsExhaustedError
 
 Entry = Callable[[WorkerContext], int]
 
@@ -60,15 +60,19 @@ class Children:
     ) -> Child:
         """Fork one; raises OSError or SlabsExhaustedError."""
         role: Role = "scout" if slot == SCOUT_SLOT else "worker"
-        slab = self.region.claim_slab(generation, slot, role)
-        cpu = cpu_for(slot, self.cpus)
         ours, theirs = pair()
         ours.sock.setblocking(False)
+        try:
+            slab = self.region.claim_slab(generation, slot, role)
+        except SlabsExhaustedError:
+            ours.close()
+            theirs.close()
+            raise
         context = WorkerContext(
             generation=generation,
             slot=slot,
             worker_count=worker_count,
-            cpu=-1 if cpu is None else cpu,
+            cpu=-1 if (cpu := cpu_for(slot, self.cpus)) is None else cpu,
             channel=theirs.sock,
             source=birth.source,
             region_fd=self.region.fd,
@@ -90,7 +94,7 @@ class Children:
         )
         entry = self.scout if slot == SCOUT_SLOT and self.scout else self.entry
         try:
-            pid = fork_child(spec, lambda: entry(context))
+            pid, pidfd = fork_watched(spec, lambda: entry(context))
         except OSError:
             self.region.retire_slab(slab)
             ours.close()
@@ -98,7 +102,7 @@ class Children:
         finally:
             theirs.close()
         self.region.slab(slab).pid = pid
-        child = Child(worker, generation, slot, pid, os.pidfd_open(pid), ours, slab)
+        child = Child(worker, generation, slot, pid, pidfd, ours, slab)
         self.by_worker[worker] = child
         return child
 
@@ -133,6 +137,18 @@ class Children:
             for child in self.by_worker.values()
             if (slab := self.region.slab(child.slab)).beat_us
         }
+
+
+def fork_watched(spec: ChildSpec, work: Callable[[], int]) -> tuple[int, int]:
+    """Fork a child; its pid and pidfd. Raises OSError, and then there is no child."""
+    pid = fork_child(spec, work)
+    try:
+        return pid, os.pidfd_open(pid)
+    except OSError:
+        # No descriptor left: it could not be watched. Not yet reaped, its pid is nobody else's.
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def describe_exit_of(pidfd: int) -> str:

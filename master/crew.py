@@ -7,15 +7,15 @@ BUILDING ─go()─► SERVING ─drain()─► DRAINING ─resume()─► SERVI
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
 from typing import Final
 
 from master import actions
 from master.crash_loop import Backoff
+from master.drain_limits import Limits
 from master.events import Beat
-from master.life import BEATING, UNREADY, Cue, Stage, UnlawfulError, Worker
+from master.life import BEATING, UNREADY, Cue, Death, Stage, UnlawfulError, Worker
 from master.outbox import Outbox
 from master.slots import home_slots, rebalance
 from pingpy import control
@@ -26,7 +26,6 @@ HELLO_SECONDS: Final = 30.0
 ACCEPTING_SECONDS: Final = 5.0
 ABORT_SECONDS: Final = 5.0  # from the request for a stack dump to SIGKILL
 STOP_SECONDS: Final = 2.0
-DRAIN_MARGIN_SECONDS: Final = 2.0  # a worker ends its drain itself; this much later we do
 
 
 class Mode(Enum):
@@ -36,15 +35,6 @@ class Mode(Enum):
     SERVING = auto()
     DRAINING = auto()
     RETIRING = auto()
-
-
-@dataclass(slots=True)
-class Death:
-    """One worker's end before anybody asked for it."""
-
-    slot: int
-    how: str
-    was_ready: bool
 
 
 class Crew:
@@ -65,7 +55,9 @@ class Crew:
         self.workers: dict[int, Worker] = {}
         self.deaths: list[Death] = []
         self.respawn_at: dict[int, float] = {}
-        self.reasons: dict[int, str] = {}  # why a slot is empty
+        self.reasons: dict[
+            int, tuple[float, str]
+        ] = {}  # a slot is empty for so many seconds, and why
         self.drain_reason = ""
         self.polite = False  # its tunnels were asked to leave early
         self.retired_at = 0.0
@@ -119,14 +111,14 @@ class Crew:
                 self._go(worker, now)
         self._rebalance()
 
-    def drain(self, reason: str, now: float, *, seconds: float, tunnel_seconds: float) -> None:
-        """Accept no more; workers keep waiting when they are done, in case of resume()."""
+    def drain(self, reason: str, now: float, limits: Limits | None = None) -> None:
+        """Accept no more; workers keep waiting when they are done, in case of resume(). Default: the plan's limits."""
         if self.mode is not Mode.RETIRING:
             self.mode = Mode.DRAINING
         self.drain_reason = reason
         self.respawn_at.clear()
         for worker in list(self.workers.values()):
-            self._drain(worker, now, seconds, tunnel_seconds)
+            self._drain(worker, now, limits or Limits.usual(self.plan.drain))
 
     def resume(self, now: float) -> None:
         """Accept again, and replace whoever left meanwhile."""
@@ -155,6 +147,8 @@ class Crew:
         self.retired_at = now
         self.respawn_at.clear()
         for worker in list(self.workers.values()):
+            if worker.ending:
+                continue
             if worker.stage is Stage.DRAINED or worker.slot == SCOUT_SLOT:
                 self._stop(worker, now)
             elif worker.stage in (Stage.DRAINING, Stage.LEAVING):
@@ -168,7 +162,7 @@ class Crew:
         for worker in list(self.serving_workers()):
             if worker.stage in (Stage.DRAINING, Stage.LEAVING):
                 left = max(0.0, self.retired_at + self.plan.drain.drain_seconds - now)
-                self._drain(worker, now, left, seconds)
+                self._drain(worker, now, Limits(left, seconds))
 
     def stop_all(self, now: float) -> None:
         """Cut what is left."""
@@ -185,6 +179,11 @@ class Crew:
         for worker in list(self.workers.values()):
             self._kill(worker)
 
+    def take_slots(self, listener_slots: int) -> None:
+        """There are more queues now than its workers know: somebody must read those that nobody else does."""
+        self.listener_slots = max(self.listener_slots, listener_slots)
+        self._rebalance()
+
     def resize(self, count: int, now: float) -> None:
         """One worker more or fewer; listener slots find their readers."""
         old, self.worker_count = self.worker_count, count
@@ -195,10 +194,9 @@ class Crew:
         else:
             self.respawn_at.pop(count, None)
             self.drain_reason = "resize"
-            drain = self.plan.drain
             for worker in list(self.serving_workers()):
                 if worker.slot >= count and not worker.ending:
-                    self._drain(worker, now, drain.drain_seconds, drain.tunnel_drain_seconds)
+                    self._drain(worker, now, Limits.usual(self.plan.drain))
                     if worker.stage in (*UNREADY, Stage.READY):
                         self._kill(worker)
         self._rebalance()
@@ -297,8 +295,7 @@ class Crew:
                     worker.deadline = inf
                     self._rebalance()
             case control.Drained():
-                if worker.move(Cue.DRAINED) is Stage.DRAINED and self._may_go(worker):
-                    self._stop(worker, now)
+                self._drained(worker, now)
             case control.Leaving(reason=reason):
                 self._leaving(worker, reason, now)
             case control.Fatal(message=text, traceback=trace):
@@ -309,16 +306,17 @@ class Crew:
             case _:
                 self.out.log("warn", f"{self._name(worker)} sent {message!r}: ignored")
 
-    def _may_go(self, worker: Worker) -> bool:
-        return self.mode is Mode.RETIRING or worker.slot >= self.worker_count
+    def _drained(self, worker: Worker, now: float) -> None:
+        if worker.move(Cue.DRAINED) is Stage.DRAINED:
+            worker.drain_until = inf  # it waits for us now, however long a pause lasts
+            if self.mode is Mode.RETIRING or worker.slot >= self.worker_count:
+                self._stop(worker, now)
 
     def _leaving(self, worker: Worker, reason: str, now: float) -> None:
         before = worker.stage
         worker.move(Cue.LEAVING)
         worker.deadline = inf
-        drain = self.plan.drain
-        longest = max(drain.drain_seconds, drain.tunnel_drain_seconds)
-        worker.drain_until = min(worker.drain_until, now + longest + DRAIN_MARGIN_SECONDS)
+        worker.drain_until = min(worker.drain_until, now + Limits.usual(self.plan.drain).longest)
         self.out.log("warn", f"{self._name(worker)} drains by itself ({reason})")
         replaced = before in (Stage.READY, Stage.GOING, Stage.ACCEPTING)
         if replaced and self.respawns and self.mode in (Mode.BUILDING, Mode.SERVING):
@@ -340,7 +338,7 @@ class Crew:
         )
         lived = None if worker.ready_at is None else now - worker.ready_at
         delay = backoff.delay_seconds(lived)
-        self.reasons[worker.slot] = cause
+        self.reasons[worker.slot] = (delay, cause)
         kind = "start" if worker.ready_at is None else "crash"
         self.out.put(actions.Count("pingpy_worker_restarts_total", {"reason": kind}))
         if delay:
@@ -361,14 +359,14 @@ class Crew:
         worker.deadline = now + ACCEPTING_SECONDS
         self._tell(worker, control.Go())
 
-    def _drain(self, worker: Worker, now: float, seconds: float, tunnel_seconds: float) -> None:
+    def _drain(self, worker: Worker, now: float, limits: Limits) -> None:
         if worker.stage in (*UNREADY, Stage.READY) or worker.ending:
             return
-        worker.move(Cue.DRAIN)
         worker.deadline = inf
-        worker.drain_until = now + max(seconds, tunnel_seconds) + DRAIN_MARGIN_SECONDS
-        linger = min(self.plan.drain.linger_seconds, seconds)
-        self._tell(worker, control.Drain(self.drain_reason, seconds, tunnel_seconds, linger))
+        if worker.move(Cue.DRAIN) is not Stage.DRAINED:
+            worker.drain_until = now + limits.longest
+        linger = self.plan.drain.linger_seconds
+        self._tell(worker, limits.message(self.drain_reason, linger))
 
     def _stop(self, worker: Worker, now: float) -> None:
         worker.move(Cue.STOP)

@@ -6,7 +6,9 @@
     old ─ STATE{name,version,bytes} + memfd ─► new ─ ACK | SKIP ─► old
     new ─ PROGRESS* READY ─► old ─ COMMIT ─► new ─ ACCEPTING ─► old ─ OWNER ─► new ─ OWNED ─► old ─ BYE ─► new
 
-Either side may say ABORT{why}; an unknown type is answered with UNKNOWN and changes nothing.
+The superseded one also says DRAINING{workers,connections,active} each second, and RELOAD for a HUP that
+had to wait for the outcome. Either side passes REOPEN on. Either side may say ABORT{why}; an unknown type is
+answered with UNKNOWN and changes nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ PROTOCOLS: Final = (1,)
 RECEIVE_SECONDS: Final = 10.0
 REGION: Final = "shared-memory"
 _FROM_NEW: Final = "HELLO PROGRESS READY ACCEPTING OWNED ACK SKIP ABORT UNKNOWN"
-_FROM_OLD: Final = "WELCOME REFUSE FDS STATE COMMIT OWNER DRAINING STATS BYE STOP"
+_FROM_OLD: Final = "WELCOME REFUSE FDS STATE COMMIT OWNER DRAINING STATS BYE STOP RELOAD REOPEN"
 KNOWN: Final = frozenset(f"{_FROM_NEW} {_FROM_OLD}".split())
 
 

@@ -98,6 +98,15 @@ class UnlawfulError(Exception):
 
 
 @dataclass(slots=True)
+class Death:
+    """One worker's end before anybody asked for it."""
+
+    slot: int
+    how: str
+    was_ready: bool
+
+
+@dataclass(slots=True)
 class Worker:
     """What the master knows of one worker process."""
 

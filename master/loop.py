@@ -20,6 +20,7 @@ from master.events import Beats, Checked, Command, Event, Exited, Muted, PeerAsk
 from master.events import Tick as TickEvent
 from master.peer import Peer
 from master.perform import Performer
+from master.status import draining
 from master.supervisor import Phase, Supervisor
 from pingpy.control import ControlError
 
@@ -108,6 +109,8 @@ class Loop:
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
             self.post(Beats(self.estate.children.beats()))
+            if self.peer is not None and self.supervisor.phase is Phase.PARENT_DRAINING:
+                self.peer.say("DRAINING", draining(self.supervisor))
             self._ping(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
@@ -302,11 +305,16 @@ class Loop:
             if peer is self.elder:
                 peer.channel.close()
                 self.elder = None
+                if self.estate.pid_file is not None:
+                    self.estate.pid_file.remove(".oldbin", peer.pid)
 
     def _peer_died(self, peer: Peer) -> None:
         assert peer.successor is not None
         self.unwatch(peer.successor.pidfd)
-        peer.died()
+        if peer is self.peer:
+            peer.died()
+        else:
+            peer.bury()  # we have ended it ourselves: no news, and no matter of an upgrade begun since
         os.close(peer.successor.pidfd)
         os.close(peer.successor.stderr_fd)
         self.drop_peer(kill=False, only=peer)

@@ -109,6 +109,23 @@ class Orders:
             waiters, self.pending_waiters = self.pending_waiters, []
             s.start_reload(waiters)
 
+    def hand_on(self, successor: int) -> None:
+        """The successor owns the service: what waited for the outcome of the upgrade is its business now."""
+        if self.pending_waiters:
+            for waiter in self.pending_waiters:
+                text = f"superseded by pid {successor}: ask again"
+                self.out.put(actions.Reply(waiter.client, REFUSED, text, {"moved": True}))
+        elif self.pending_reload:
+            self.out.put(actions.TellPeer("RELOAD"))
+        self.pending_reload, self.pending_waiters = False, []
+
+    def relayed(self, name: str, now: float, *, by_elder: bool) -> None:
+        """What the other master passes on: it was meant for the service, whoever got it."""
+        if name == "REOPEN":
+            self.out.put(actions.ReopenLogs("elder" if by_elder else "successor"))
+        else:
+            self._reload([], now)
+
     def drop_pending(self, why: str) -> None:
         """Whoever waits will not get it."""
         self._all(self.pending_waiters + self.upgrade_waiters, REFUSED, f"refused: {why}")
@@ -164,7 +181,8 @@ class Orders:
         if s.takeover and s.takeover.stage is not TakeoverStage.OWNER and not s.stopping:
             s.takeover.back_out("told to stop")
             return
-        if quit_signal and s.upgrade and not s.upgrade.committed and not s.stopping:
+        handing_over = s.upgrade and s.upgrade.by_newcomer and not s.upgrade.committed
+        if quit_signal and handing_over and not s.stopping:
             # Pingora's habit: QUIT to the old one is what completes `-u`.
             self.out.log("info", "QUIT: the hand-over in progress goes on")
             return
@@ -176,11 +194,8 @@ class Orders:
         s = self.s
         if s.phase.name != "RUNNING" or s.active is None:
             return FAILED, f"cannot pause while {s.phase.value}"
-        drain = s.active.plan.drain
         s.paused = True
-        s.active.drain(
-            "pause", now, seconds=drain.drain_seconds, tunnel_seconds=drain.tunnel_drain_seconds
-        )
+        s.active.drain("pause", now)
         self.out.log("info", "paused: workers drain, listeners stay; HUP or resume goes on")
         return 0, "paused"
 

@@ -102,9 +102,13 @@ class Peer:
         """The successor's pidfd is readable: reap it."""
         if self.successor is None:
             return
-        how = describe_exit_of(self.successor.pidfd)
+        how = self.bury()
         excerpt = self.successor.excerpt()
         self.post(PeerGone(f"the new master died ({how}) {excerpt}".strip(), died=True))
+
+    def bury(self) -> str:
+        """Reap the successor; returns how it ended."""
+        return describe_exit_of(self.successor.pidfd) if self.successor else ""
 
     def kill(self) -> None:
         """End a successor of ours; its workers drain what they have, as orphans do."""

@@ -168,6 +168,12 @@ class Performer:
 
     def _Discard(self, action: actions.Discard) -> None:  # noqa: N802
         self.estate.listeners.drop_silent_slots()
+        if not any(
+            c.generation == action.generation for c in self.estate.children.by_worker.values()
+        ):
+            self.estate.generations.pop(
+                action.generation, None
+            )  # else when its last process is gone
         others = [g.plan for n, g in self.estate.generations.items() if n != action.generation]
         self.estate.listeners.keep_only(p.id for plan in others for p in plan.listeners)
 
@@ -177,7 +183,10 @@ class Performer:
 
     # Operators.
 
-    def _ReopenLogs(self, _: actions.ReopenLogs) -> None:  # noqa: N802
+    def _ReopenLogs(self, action: actions.ReopenLogs) -> None:  # noqa: N802
+        for other, who in ((self.loop.elder, "elder"), (self.loop.peer, "successor")):
+            if other is not None and who != action.relayed_by:
+                other.say("REOPEN", {})
         replaced, complaints = self.estate.logs.reopen()
         for complaint in complaints:
             log.logger.error("%s", complaint)
@@ -227,7 +236,7 @@ class Performer:
 
     def _RemovePidFile(self, action: actions.RemovePidFile) -> None:  # noqa: N802
         if self.estate.pid_file is not None:
-            self.estate.pid_file.remove(action.suffix)
+            self.estate.pid_file.remove(action.suffix, action.pid)
 
     def _OpenControl(self, _: actions.OpenControl) -> None:  # noqa: N802
         try:

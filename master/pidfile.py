@@ -34,9 +34,9 @@ class PidFile:
         except (OSError, ValueError, IndexError):
             return None
 
-    def remove(self, suffix: str = "") -> None:
-        """Remove it if it still names us."""
-        if self.read(suffix) == os.getpid():
+    def remove(self, suffix: str = "", pid: int = 0) -> None:
+        """Remove it if it still names us, or `pid`: another master, that has gone without doing so."""
+        if self.read(suffix) == (pid or os.getpid()):
             with contextlib.suppress(OSError):
                 os.unlink(self.path + suffix)
 

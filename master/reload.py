@@ -144,6 +144,8 @@ class Reload:
     def _on(self, judgement: Judgement, now: float) -> None:
         if judgement.verdict is Verdict.FAIL:
             if self.step is Step.ACCEPTING and self.crew is not None:
+                # Its sockets listen since GO: the queues that were made for it are the old one's to read.
+                self.old.take_slots(self.crew.listener_slots)
                 self._leave(self.crew, now)
             self._refuse(judgement.why)
         elif judgement.verdict is Verdict.PROCEED and self.crew is not None:
@@ -154,13 +156,7 @@ class Reload:
                 self._begin_probation(self.crew, now)
 
     def _begin_probation(self, crew: Crew, now: float) -> None:
-        drain = self.old.plan.drain
-        self.old.drain(
-            "reload",
-            now,
-            seconds=drain.drain_seconds,
-            tunnel_seconds=drain.tunnel_drain_seconds,
-        )
+        self.old.drain("reload", now)
         self.step = Step.PROBATION
         crew.respawns = True
         self._deaths_before = len(crew.deaths)
@@ -176,16 +172,12 @@ class Reload:
 
     def _leave(self, crew: Crew, now: float) -> None:
         """Some of it may have accepted: what it accepted is still answered."""
-        drain = crew.plan.drain
-        crew.drain(
-            "rollback",
-            now,
-            seconds=drain.drain_seconds,
-            tunnel_seconds=drain.tunnel_drain_seconds,
-        )
+        crew.drain("rollback", now)
         crew.retire(now)
 
     def _roll_back(self, why: str, now: float) -> None:
+        if self.crew is not None:
+            self.old.take_slots(self.crew.listener_slots)
         self.old.resume(now)
         if self.crew is not None:
             self._leave(self.crew, now)

@@ -20,7 +20,12 @@ def describe(supervisor: Supervisor, estate: Estate, verb: str, now: float) -> d
     if verb == "config":
         generation = estate.generations[estate.current]
         text = generation.source.text.decode(errors="replace")
-        return {**head, "path": generation.source.path, "config": text}
+        return {
+            **head,
+            "path": generation.source.path,
+            "config": text,
+            "held": [*estate.listeners.groups],
+        }
     crews = [_crew(crew, estate, now) for crew in supervisor.crews.values()]
     if verb == "workers":
         return {**head, "generations": crews}
@@ -36,11 +41,23 @@ def describe(supervisor: Supervisor, estate: Estate, verb: str, now: float) -> d
         "config_hash": active.config_hash if active else "",
         "last_reload": supervisor.last_reload,
         "successor_pid": supervisor.upgrade.successor_pid if supervisor.upgrade else 0,
+        "superseded_master": supervisor.superseded,
         "generations": crews,
         "listeners": [
             {"id": group.id, "slots": len(group.fds), "origin": group.origin}
             for group in estate.listeners.groups.values()
         ],
+    }
+
+
+def draining(supervisor: Supervisor) -> dict[str, Any]:
+    """What a superseded master tells its successor of what it still has."""
+    workers = [w for crew in supervisor.crews.values() for w in crew.serving_workers()]
+    return {
+        "pid": os.getpid(),
+        "workers": len(workers),
+        "connections": sum(w.connections for w in workers),
+        "active": sum(w.active for w in workers),
     }
 
 
@@ -52,6 +69,7 @@ def _crew(crew: Crew, estate: Estate, now: float) -> dict[str, Any]:
         "reason": crew.drain_reason,
         "deadline_seconds": round(max(deadlines) - now, 1) if deadlines else None,
         "waits_for_connections": sum(w.connections for w in crew.serving_workers()),
+        "waits_for_active": sum(w.active for w in crew.serving_workers()),
         "workers": [
             {
                 "slot": worker.slot,
@@ -69,7 +87,7 @@ def _crew(crew: Crew, estate: Estate, now: float) -> dict[str, Any]:
         ],
         "restarting": {
             str(slot): {
-                "why": crew.reasons.get(slot, ""),
+                "why": crew.reasons.get(slot, (0.0, ""))[1],
                 "in_seconds": round(max(0.0, at - now), 1),
             }
             for slot, at in crew.respawn_at.items()

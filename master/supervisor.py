@@ -85,6 +85,7 @@ class Supervisor:
         self.stopping: Stopping | None = None
         self.orders = Orders(self)
         self.last_reload = ""
+        self.superseded: dict[str, object] = {}  # what the master that was still drains
         self.trouble = ""  # the last reload or upgrade failed, and why
         self._status = ""
 
@@ -126,8 +127,10 @@ class Supervisor:
             waits.append(self.reload.probation_ends)
         if self.upgrade:
             waits.append(self.upgrade.deadline)
+        if self.takeover:
+            waits.append(self.takeover.deadline)
         if self.stopping:
-            waits.append(self.stopping.cut_at)
+            waits.append(self.stopping.next_deadline())
         return min(waits, default=inf)
 
     def worker(self, number: int) -> tuple[Crew, Worker] | None:
@@ -167,12 +170,11 @@ class Supervisor:
             return
         elsewhere = bool(self.takeover or (self.upgrade and self.upgrade.committed))
         self._abandon_changes(now)
-        self.stopping = Stopping(haste, self.out, exit_code)
+        self.stopping = Stopping(haste, self.out, exit_code, unlink=not elsewhere)
         if not (self.upgrade and self.upgrade.over):
             # systemd takes STOPPING as final: never from a master that has a successor.
             self.out.put(actions.Announce("stopping"))
         self.stopping.begin(self.crews.values(), now)
-        self.out.put(actions.CloseListeners(unlink=not elsewhere))
 
     # Events.
 
@@ -225,8 +227,6 @@ class Supervisor:
         self.reload.bound(event, now)
         if self.reload.crew:
             self.crews[self.reload.number] = self.reload.crew
-            # Should the old generation resume, it also reads the slots made for the new one.
-            self.reload.old.listener_slots = event.listener_slots
 
     def _about_worker(self, event: Spawned | Said | Muted | Exited, now: float) -> None:
         found = self.worker(event.worker)
@@ -244,7 +244,9 @@ class Supervisor:
                 crew.exited(worker, how, now)
 
     def _about_peer(self, event: PeerSaid | PeerGone, now: float) -> None:
-        if event.elder:
+        if isinstance(event, PeerSaid) and event.name in ("REOPEN", "RELOAD"):
+            self.orders.relayed(event.name, now, by_elder=event.elder)
+        elif event.elder:
             self._about_elder(event, now)
         elif self.upgrade and isinstance(event, PeerSaid):
             self.upgrade.heard(event, now)
@@ -252,6 +254,10 @@ class Supervisor:
             self.upgrade.gone(event, now)
 
     def _about_elder(self, event: PeerSaid | PeerGone, now: float) -> None:
+        if isinstance(event, PeerGone):
+            self.superseded = {}
+        elif event.name == "DRAINING":
+            self.superseded = dict(event.body)
         if self.takeover is None:
             return  # it drains and says BYE: no longer our concern
         if isinstance(event, PeerGone):
@@ -279,6 +285,8 @@ class Supervisor:
             if self.upgrade.stage is UpgradeStage.ROLLED_BACK:
                 self.trouble = self.upgrade.why
                 self.upgrade = None
+            elif self.upgrade.over:
+                self.orders.hand_on(self.upgrade.successor_pid)
         if self.stopping:
             self.stopping.tick(self.crews.values(), now)
         self._bound_draining(now)
@@ -336,8 +344,7 @@ class Supervisor:
             self._reload_ended(self.reload)
         if self.upgrade and not self.upgrade.over:
             if self.upgrade.committed:
-                self.out.put(actions.TellPeer("STOP"))
-                self.out.put(actions.DropPeer())
+                self.upgrade.stop_both()
             else:
                 self.upgrade.give_up("the service stops", now)
             self.upgrade = None

@@ -9,12 +9,13 @@ When the old master dies after it has handed over everything, we complete by our
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 from typing import Final
 
 from master import actions
 from master.crew import Crew
 from master.events import PeerSaid
-from master.launch import Verdict, acceptance, health, readiness
+from master.launch import Verdict, acceptance, boot_readiness, health, readiness
 from master.outbox import Outbox
 
 BACKED_OUT: Final = 4  # exit code: the old master keeps serving
@@ -40,6 +41,7 @@ class Takeover:
         self.stage = Stage.BUILDING
         self.orphaned = False
         self.why = ""
+        self.deadline = inf  # alone: how long the workers may take to become ready
         self._deaths_before = 0
         self._told_ready = 0
         crew.respawns = False
@@ -62,7 +64,12 @@ class Takeover:
             return
         self.orphaned = True
         self.out.log("warn", f"the old master is gone ({why}): completing the take-over alone")
-        if self.stage is Stage.WAIT_COMMIT:
+        if self.stage is Stage.BUILDING:
+            # There is nobody to fall back on any more: as at a start, one worker is better than none.
+            self.crew.respawns = True
+            self.crew.refill(now)
+            self.deadline = now + self.crew.plan.upgrade_seconds
+        elif self.stage is Stage.WAIT_COMMIT:
             self._go(now)
         elif self.stage is Stage.PROBATION:
             self._own(told=False)
@@ -71,6 +78,8 @@ class Takeover:
         """Look at the crew."""
         if self.stage is Stage.BUILDING:
             judgement = readiness(self.crew)
+            if self.orphaned:
+                judgement = boot_readiness(self.crew, overdue=now >= self.deadline)
             ready = self.crew.ready_count()
             if ready != self._told_ready and not self.orphaned:
                 self._told_ready = ready
@@ -102,7 +111,7 @@ class Takeover:
             self.out.put(actions.TellPeer("ABORT", {"why": why}))
 
     def _all_ready(self, now: float) -> None:
-        self.stage = Stage.WAIT_COMMIT
+        self.stage, self.deadline = Stage.WAIT_COMMIT, inf
         body: dict[str, object] = {"workers": self.crew.ready_count()}
         self.out.put(actions.TellPeer("READY", body))
         if self.orphaned:

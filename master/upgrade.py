@@ -52,6 +52,7 @@ class Upgrade:
         self.deadline = inf
         self.hard_deadline = inf
         self.successor_pid = 0
+        self.by_newcomer = False  # -u: it was started by somebody else
         self.why = ""
 
     def launch(self, now: float) -> None:
@@ -64,7 +65,7 @@ class Upgrade:
     def asked(self, pid: int, now: float) -> None:
         """A separately started master has connected; its HELLO is being read."""
         self.deadline = now + HELLO_SECONDS
-        self.successor_pid = pid
+        self.successor_pid, self.by_newcomer = pid, True
         self.out.log("info", f"upgrade: pid {pid} asks to take over")
         self.out.put(actions.Announce("reloading"))
 
@@ -132,14 +133,14 @@ class Upgrade:
         if self.stage not in (Stage.RETIRING, Stage.ROLLED_BACK):
             self._roll_back(why, now)
 
+    def stop_both(self) -> None:
+        """On probation a stop means the service: both generations drain, nobody takes over."""
+        self.out.put(actions.TellPeer("STOP"))
+        self.out.put(actions.DropPeer())
+        self._answer(self.waiters, REFUSED, "upgrade refused: the service stops")
+
     def _begin_probation(self, now: float) -> None:
-        drain = self.crew.plan.drain
-        self.crew.drain(
-            "upgrade",
-            now,
-            seconds=drain.drain_seconds,
-            tunnel_seconds=drain.tunnel_drain_seconds,
-        )
+        self.crew.drain("upgrade", now)
         self.stage = Stage.PROBATION
         early = [w for w in self.waiters if w.no_probation]
         self.waiters = [w for w in self.waiters if not w.no_probation]
@@ -151,8 +152,9 @@ class Upgrade:
     def _give_ownership(self, now: float) -> None:
         self.stage, self.deadline = Stage.OWNING, now + OWNED_SECONDS
         self.out.put(actions.Announce("mainpid", str(self.successor_pid)))
-        self.out.put(actions.RemovePidFile())
-        self.out.put(actions.WritePidFile(".oldbin"))
+        self.out.put(
+            actions.WritePidFile(".oldbin")
+        )  # the new one puts its own file in the place of ours
         self.out.put(actions.TellPeer("OWNER", {}))
 
     def _retire(self, now: float) -> None:
@@ -169,7 +171,7 @@ class Upgrade:
         self.stage, self.deadline = Stage.ROLLED_BACK, inf
         self.why = f"upgrade rolled back: {why}"
         self.out.put(actions.DropPeer(kill=True))
-        self.out.put(actions.RemovePidFile(".new"))
+        self.out.put(actions.RemovePidFile(".new", self.successor_pid))
         self.out.log("error", self.why)
         self.out.put(actions.Count("pingpy_upgrade_total", {"result": "rolled_back"}))
         self.out.put(actions.Announce("ready", self.why))

@@ -60,6 +60,11 @@ class StopAccepting:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUpListeners:
+    """Let in who waits already, then close every listener for good."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndRequests:
     """Their time is up: end every request that is still in progress."""
 
@@ -101,6 +106,7 @@ Action = (
     SayReady
     | StartAccepting
     | StopAccepting
+    | GiveUpListeners
     | EndRequests
     | EndTunnels
     | SayDrained
@@ -197,7 +203,8 @@ class Lifecycle:
         seconds = self._orphan_seconds
         linger = min(self._own_limits.linger_seconds, seconds / 2)
         note = Note(f"the master is gone: draining for at most {seconds:g} s")
-        return [note, *self._begin(Drain("orphan", seconds, seconds, linger), now)]
+        drain = self._begin(Drain("orphan", seconds, seconds, linger), now)
+        return [note, GiveUpListeners(), *drain]
 
     def resume(self) -> list[Action]:
         """The master takes the drain back."""

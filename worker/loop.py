@@ -51,11 +51,14 @@ class Plane(Protocol):
     def resume(self) -> None:
         """Serve as before the drain."""
 
+    def end_requests(self) -> object:
+        """Cut every connection that is neither a tunnel nor a response without an end."""
+
     def close_all(self) -> object:
-        """Cut every connection that is not a tunnel; log lines are written."""
+        """Cut every connection."""
 
     def stats(self) -> dict[str, int]:
-        """Among others clients, active, idle_upstream; `tunnels` when the plane has such."""
+        """Among others clients, active, idle_upstream; `tunnels` and `streams` when the plane has such."""
 
 
 class TunnelPlane(Plane, Protocol):
@@ -262,8 +265,10 @@ class WorkerLoop:
             case lifecycle.StopAccepting(linger_seconds):
                 self._stop_accepting(plane)
                 plane.drain(int(linger_seconds * 1000))
+            case lifecycle.GiveUpListeners():
+                self._give_up_listeners(plane)
             case lifecycle.EndRequests():
-                plane.close_all()
+                plane.end_requests()
             case lifecycle.EndTunnels(count):
                 cast(TunnelPlane, plane).end_tunnels(count)
             case _:
@@ -277,7 +282,11 @@ class WorkerLoop:
         if self._plane is None:
             return Load(0, 0, 0)
         stats = self._plane.stats()
-        return Load(stats["clients"], stats["active"], stats.get("tunnels", 0))
+        # A response without an end (an event stream) is not a request to wait for: it drains as tunnels do.
+        streams = stats.get("streams", 0)
+        return Load(
+            stats["clients"], stats["active"] - streams, stats.get("tunnels", 0) + streams
+        )
 
     def _start_accepting(self, plane: Plane, resumed: bool) -> None:
         if resumed:
@@ -300,6 +309,14 @@ class WorkerLoop:
             self._listeners[fd] = item
             if self._accepting and self._plane is not None:
                 self._plane.add_listener(fd, self._listener_index(item.id), item.address)
+
+    def _give_up_listeners(self, plane: Plane) -> None:
+        """Nobody will ask us to resume: an address with no reader must refuse, or be another instance's."""
+        plane.ready()  # who is in the queues already is let in
+        self._stop_accepting(plane)
+        for fd in self._listeners:
+            close_quietly(fd)
+        self._listeners.clear()
 
     def _release(self, ids: tuple[str, ...]) -> None:
         # Not only adopted ones: a generation that does not come back gives up all it has.

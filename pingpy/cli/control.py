@@ -82,10 +82,14 @@ def tell(
     if dry_run or diff:
         from pingpy.cli.dry_run import dry_run as judge
 
-        running = exchange(folder, {"type": "COMMAND", "verb": "config"}, timeout) if diff else None
-        return judge(path, running, as_json=as_json)
+        running = exchange(folder, {"type": "COMMAND", "verb": "config"}, timeout)
+        return judge(path, running, diff=diff, as_json=as_json)
     request = {"type": "COMMAND", "verb": verb, "options": options}
     answer = exchange(folder, request, timeout)
+    if answer.get("moved"):
+        answer = exchange(
+            folder, request, timeout
+        )  # an upgrade was under way: its new master listens now
     if as_json:
         print(json.dumps(answer, indent=2))
     else:

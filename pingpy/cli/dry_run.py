@@ -9,6 +9,7 @@ from typing import Any
 
 from pingpy.config.load import load
 from pingpy.config.plan import plan
+from pingpy.config.rehearsal import rehearse
 from pingpy.config.schema import Config
 from pingpy.config.source import ConfigSource
 from pingpy.errors import ConfigError
@@ -17,17 +18,21 @@ EXIT_REFUSED = 4
 EXIT_USAGE = 2
 
 
-def dry_run(path: str | None, running: dict[str, Any] | None, *, as_json: bool) -> int:
-    """Check the file, and compare it with what runs (`running`: the answer to the verb config)."""
-    if running is not None and running.get("code"):
+def dry_run(path: str | None, running: dict[str, Any], *, diff: bool, as_json: bool) -> int:
+    """Judge the file as a reload would, and compare it with what runs (`running`: the answer to the verb config).
+
+    Without an instance it is judged as for a start; there is nothing to compare it with then.
+    """
+    if diff and running.get("code"):
         print(f"pingpy: {running.get('text', '')}", file=sys.stderr)
         return int(running["code"])
-    path = path or (running or {}).get("path")
+    path = path or running.get("path")
     if path is None:
         print("pingpy: which file? (-c FILE)", file=sys.stderr)
         return EXIT_USAGE
     try:
-        new = load(ConfigSource.read(path))
+        source = ConfigSource.read(path)
+        new = rehearse(source, held=running.get("held", ()), look_up_names=False).config
     except OSError as error:
         print(f"pingpy: cannot read {path}: {error.strerror}", file=sys.stderr)
         return EXIT_REFUSED
@@ -35,7 +40,7 @@ def dry_run(path: str | None, running: dict[str, Any] | None, *, as_json: bool) 
         print(error, file=sys.stderr)
         return EXIT_REFUSED
     changes: list[dict[str, str]] = []
-    if running is not None:
+    if diff:
         old = load(ConfigSource(str(running["path"]), str(running["config"]).encode()))
         changes = list(differences(old, new))
     if as_json:
@@ -43,7 +48,7 @@ def dry_run(path: str | None, running: dict[str, Any] | None, *, as_json: bool) 
     else:
         for change in changes:
             print(f"{change['change']} {change['kind']} {change['name']}")
-        print(f"{path}: can be used" + (f", {len(changes)} changes" if running else ""))
+        print(f"{path}: can be used" + (f", {len(changes)} changes" if diff else ""))
     return 0
 
 

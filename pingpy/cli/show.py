@@ -18,6 +18,8 @@ def render(answer: dict[str, Any]) -> Iterator[str]:
             count = f", {listener['slots']} slots" if listener["slots"] > 1 else ""
             address = listener["id"].removeprefix("tcp4/").removeprefix("tcp6/")
             yield f"listening on {address}{count}"
+    if old := answer.get("superseded_master"):
+        yield f"superseded master pid {old['pid']}: waits for {old['connections']} connections"
     for crew in answer["generations"]:
         yield from generation(crew)
 
@@ -29,6 +31,8 @@ def generation(crew: dict[str, Any]) -> Iterator[str]:
         head += f" ({crew['reason']})"
     if crew["state"] in ("draining", "retiring"):
         head += f", waits for {crew['waits_for_connections']} connections"
+        if crew.get("waits_for_active"):
+            head += f" ({crew['waits_for_active']} with a request)"
         if crew["deadline_seconds"] is not None:
             head += f", at most {span(crew['deadline_seconds'])}"
     yield head

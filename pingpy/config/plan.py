@@ -57,6 +57,7 @@ class DrainPlan:
     max_draining_generations: int
     graceful_seconds: float
     orphan_seconds: float
+    pre_stop_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def plan(
             max_draining_generations=own.max_draining_generations,
             graceful_seconds=own.graceful_timeout,
             orphan_seconds=own.orphan_timeout,
+            pre_stop_seconds=own.pre_stop_delay,
         ),
         probation_seconds=own.probation,
         min_uptime_seconds=own.min_uptime,

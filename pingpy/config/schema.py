@@ -55,6 +55,10 @@ class Global(Table):
     graceful_timeout: PositiveSeconds = Field(
         default=30, description="a graceful stop ends after this long, whatever is still open"
     )
+    pre_stop_delay: Seconds = Field(
+        default=0,
+        description="a graceful stop goes on accepting for so long first, /readyz answering 503",
+    )
     probation: Seconds = Field(
         default=10,
         description="after a reload, for this long a failing generation is rolled back; 0: off",

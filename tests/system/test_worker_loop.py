@@ -64,6 +64,9 @@ class NotedPlane:
         self.load["tunnels"] -= count
         self.load["clients"] -= count
 
+    def end_requests(self):
+        self.told.append("end_requests")
+
     def close_all(self):
         self.told.append("close_all")
 
@@ -265,12 +268,16 @@ def test_an_orphan_leaves_when_nothing_is_left_or_its_time_is_up(rig):
     async def scenario(rig):
         await rig.accepting()
         rig.plane.load.update(clients=1, active=1)
+        held = list(rig.plane.listeners)
         rig.master.close()
         await rig.until(lambda: not rig.plane.listeners)
+        for fd in held:  # a queue that nobody reads must not stay open
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(fd)
         assert not rig.loop.exit.done()
         async with asyncio.timeout(5):
             assert await rig.loop.exit == 0
-        assert "close_all" in rig.plane.told
+        assert "end_requests" in rig.plane.told
 
     rig(scenario)
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from master_world import World, plan
 
 from master import events
-from master.crew import Mode
+from master.crew import ACCEPTING_SECONDS, Mode
 from master.supervisor import Phase
 from pingpy import control
 
@@ -139,6 +139,10 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.05, 1.0, 6.0, 11.0, 61.0]))
     @precondition(lambda self: self.alive())
     def time_passes(self, seconds: float) -> None:
+        # Who leaves an order undone for longer than the master's patience is as good as frozen.
+        self.faults += seconds > ACCEPTING_SECONDS and any(
+            worker.inbox for worker in self.world.workers.values()
+        )
         self.world.wait(seconds)
 
     @invariant()

@@ -103,6 +103,11 @@ def test_the_status_line_says_who_is_missing_and_why():
     assert world.supervisor.status() == (
         "degraded: 1/2 workers, slot 1 restarting (exit code 1: ImportError: x), generation 1"
     )
+    for _ in range(5):  # 0.2, 0.4, ... 3.2 s, less a tenth for jitter
+        world.wait(2)
+        world.settle()
+        world.die(next(w for w in world.of(1) if w.slot == 1), "exit code 1: ImportError: x")
+    assert "slot 1 restarting in 3 s (" in world.supervisor.status()
     assert status_line("starting", None, []) == "starting"
 
 

@@ -283,53 +283,6 @@ def test_a_draining_worker_that_ignores_its_deadline_is_dumped_and_killed():
     assert actions.Kill(stubborn.id, "KILL") in world.done
 
 
-def test_term_drains_and_exits_0_and_a_second_one_hurries():
-    world = running()
-    world.signal("TERM")
-    drains = [a.message for a in world.done if isinstance(a, actions.Tell)]
-    assert control.Drain("stop", 30, 30, 5) in drains
-    world.signal("TERM")
-    drains = [a.message for a in world.done if isinstance(a, actions.Tell)]
-    assert control.Drain("stop", 2.0, 2.0, 2.0) in drains
-    world.settle()
-    assert world.exit is not None
-    assert world.exit.code == 0
-
-
-def test_int_cuts_after_two_seconds_and_a_second_one_kills():
-    world = running()
-    world.signal("INT")
-    for worker in world.of(1):
-        worker.inbox.clear()
-    world.wait(2.1)
-    assert all(w.inbox == ["Stop"] for w in world.of(1))
-    world.signal("INT")
-    assert {a.signal for a in world.done if isinstance(a, actions.Kill)} == {"KILL"}
-
-
-def test_ttin_and_ttou_change_the_number_of_workers_and_no_queue_loses_its_reader():
-    world = running()
-    world.signal("TTIN")
-    world.settle()
-    assert sorted(map(sorted, (w.holds for w in world.of(1)))) == [[0], [1], [2]]
-    for _ in range(5):
-        world.signal("TTOU")
-        world.settle()
-    assert [w.holds for w in world.of(1)] == [{0, 1, 2}]
-
-
-def test_pause_drains_and_hup_starts_again():
-    world = running()
-    world.signal("WINCH")
-    world.settle()
-    assert world.accepting() == set()
-    assert world.supervisor.phase is Phase.PAUSED
-    world.command(1, "resume")
-    world.settle()
-    assert world.accepting() == {1}
-    assert world.replies[1].code == 0
-
-
 def test_a_worker_that_leaves_by_itself_is_replaced_at_once():
     world = running()
     leaving = world.of(1)[0]

@@ -147,3 +147,102 @@ def test_the_new_master_backs_out_with_4_when_a_worker_fails_or_it_is_told_to_st
     assert told(world)[-1] == "ABORT"
     assert world.exit is not None
     assert world.exit.code == 4
+
+
+def test_term_in_parent_probation_answers_who_waits_for_the_upgrade():
+    world = upgrading(running())
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.signal("TERM")
+    assert world.replies[1].code == 4
+    assert "stops" in world.replies[1].text
+
+
+def test_a_reload_that_waited_for_a_successful_upgrade_is_the_new_masters():
+    world = running()
+    world.command(1, "upgrade")
+    world.command(2, "reload")
+    upgraded(world)
+    assert world.replies[2].fields == {"moved": True}
+    assert "RELOAD" not in told(world)
+
+    world = running()
+    world.command(1, "upgrade")
+    world.signal("HUP")
+    upgraded(world)
+    assert told(world).count("RELOAD") == 1
+
+
+def upgraded(world: World) -> None:
+    """All that a successor says, to the end of probation."""
+    for name in ("HELLO", "RECEIVED", "READY", "ACCEPTING"):
+        world.feed(events.PeerSaid(name, {"pid": 7}))
+    world.wait(10.1)
+    world.feed(events.PeerSaid("OWNED"))
+
+
+def test_what_the_old_master_passes_on_is_done_by_the_new_one():
+    world = taking_over()
+    world.feed(events.PeerSaid("COMMIT", elder=True))
+    world.settle()
+    world.feed(events.PeerSaid("OWNER", elder=True))
+    world.feed(events.PeerSaid("RELOAD", elder=True))
+    assert world.check is not None
+    world.feed(events.PeerSaid("REOPEN", elder=True))
+    assert actions.ReopenLogs("elder") in world.done
+
+
+def test_what_a_superseded_master_still_drains_is_known_until_it_is_gone():
+    world = taking_over()
+    world.feed(events.PeerSaid("COMMIT", elder=True))
+    world.settle()
+    world.feed(events.PeerSaid("OWNER", elder=True))
+    world.feed(events.PeerSaid("DRAINING", {"pid": 5, "connections": 2}, elder=True))
+    assert world.supervisor.superseded == {"pid": 5, "connections": 2}
+    world.feed(events.PeerGone("closed", elder=True))
+    assert world.supervisor.superseded == {}
+
+
+def test_quit_completes_a_takeover_that_a_newcomer_asked_for_and_stops_otherwise():
+    world = running()
+    world.feed(events.PeerAsked(9, 0))
+    world.signal("QUIT")
+    assert world.supervisor.phase is Phase.UPGRADING
+    world = running()
+    world.command(1, "upgrade")
+    world.signal("QUIT")
+    assert world.supervisor.phase is Phase.STOPPING
+
+
+def test_the_pid_file_is_replaced_and_never_missing_at_the_flip():
+    world = upgrading(running())
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.wait(10.1)
+    assert not any(isinstance(a, actions.RemovePidFile) for a in world.done)
+
+
+def test_a_failed_upgrade_removes_the_candidates_pid_file():
+    world = upgrading(running())
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.feed(events.PeerGone("died", died=True))
+    assert actions.RemovePidFile(".new", 77) in world.done
+
+
+def test_a_new_master_left_alone_while_it_builds_makes_do_with_one_worker():
+    world = World().begin(taking_over=True)
+    world.feed(events.PeerGone("closed", elder=True))
+    for _ in range(3):
+        for worker in world.of(1):
+            if worker.slot == 1:
+                world.die(worker)
+    world.settle()
+    assert world.accepting() == {1}
+    assert world.supervisor.phase is Phase.RUNNING
+
+
+def test_a_new_master_left_alone_gives_up_in_time_when_no_worker_becomes_ready():
+    world = World().begin(taking_over=True)
+    world.feed(events.PeerGone("closed", elder=True))
+    for worker in world.workers.values():
+        worker.frozen = True
+    world.wait(70)
+    assert world.exit is not None or world.supervisor.phase is Phase.STOPPING

@@ -9,6 +9,7 @@ from worker.lifecycle import (
     EndRequests,
     EndTunnels,
     Exit,
+    GiveUpListeners,
     Lifecycle,
     Load,
     Note,
@@ -155,6 +156,7 @@ def test_an_orphan_drains_for_its_time_and_exits_with_whatever_is_left():
     actions = life.master_gone(0.0)
     assert actions == [
         Note("the master is gone: draining for at most 30 s"),
+        GiveUpListeners(),
         StopAccepting(5),
     ]
     assert life.tick(29.0, Load(2, 1, 1)) == []

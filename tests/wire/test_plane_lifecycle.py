@@ -76,6 +76,30 @@ def test_the_deadline_cuts_everybody(plane: Rig) -> None:
     assert plane.lines(2)[1].ending == "client_gone"
 
 
+def test_the_time_of_requests_ends_and_streams_and_their_clients_go_on(plane: Rig) -> None:
+    slow, stream = plane.client(GET % 1), plane.client(GET % 2)
+    first, second = plane.origin(0), plane.origin(1)
+    if b"GET /1 " in second.got:
+        first, second = second, first
+    first.send(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf")
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    second.send(head + b"5\r\none\n\n\r\n")
+    plane.until(lambda: b"half" in slow.got and b"one" in stream.got)
+    idle(plane)
+    plane.plane.drain(60000)
+    assert plane.plane.stats()["streams"] == 1
+    assert plane.plane.end_requests() == 2
+    plane.ended(slow)
+    second.send(b"5\r\ntwo\n\n\r\n")
+    plane.until(lambda: b"two" in stream.got)
+    plane.plane.end_tunnels(1)
+    plane.ended(stream)
+    assert not stream.got.endswith(b"0\r\n\r\n")
+    assert [line.ending for line in plane.lines(3)[1:]] == ["drain_deadline"] * 2
+
+
 def test_a_connection_at_rest_moves_to_another_plane(make_rig: Callable[..., Rig]) -> None:
     old, new = make_rig(), make_rig()
     resting = idle(old)

@@ -8,3 +8,5 @@ cdef class H1Downstream(H1Requests):
     cdef int head_overdue(self) except -1
     cdef bint body_overdue(self) except -1
     cdef int drain(self) except -1
+    cdef bint is_stream(self) except -1
+    cdef int end_for_drain(self) except -1

@@ -1,7 +1,7 @@
 """HTTP/1.0 and 1.1 towards the client: responses out, and what happens to the connection between and after them."""
 
 import cython
-from cython.cimports.worker.plane.exchange import X_PARKED, X_SENT, Exchange
+from cython.cimports.worker.plane.exchange import X_ANSWERING, X_PARKED, X_SENT, Exchange
 from cython.cimports.worker.plane.h1_body import put_payload, put_trailers
 from cython.cimports.worker.plane.h1_parse import M_HEAD
 from cython.cimports.worker.plane.h1_requests import (
@@ -15,6 +15,7 @@ from cython.cimports.worker.plane.h1_requests import (
 )
 from cython.cimports.worker.plane.h1_write import (
     BODY_CHUNKED,
+    BODY_CLOSE,
     BODY_LENGTH,
     BODY_NONE,
     PERSIST_CLOSE,
@@ -27,6 +28,7 @@ from cython.cimports.worker.plane.h1_write import (
 from cython.cimports.worker.plane.record import (
     END_CLIENT_GONE,
     END_CLIENT_TIMEOUT,
+    END_DRAIN_DEADLINE,
 )
 from cython.cimports.worker.plane.reply import render_reply, reply_body
 from cython.cimports.worker.plane.route import Route
@@ -251,6 +253,21 @@ class H1Downstream(H1Requests):
         """Serve what is under way; an idle connection gets a little time for a request that may be on its way."""
         if self.state == D_IDLE and self.connection.fd >= 0 and not self.connection.blocked:
             self.connection.set_deadline(self.idle_ms())
+        return 0
+
+    def is_stream(self):
+        """Whether it has begun to send a response whose end nobody knows."""
+        x: Exchange = self.exchange
+        if x is None or x.state != X_ANSWERING:
+            return False
+        return x.response_body == BODY_CHUNKED or x.response_body == BODY_CLOSE
+
+    def end_for_drain(self):
+        """The time that a draining worker gives it is over."""
+        x: Exchange = self.exchange
+        self.connection.close()
+        if x is not None:
+            x.client_gone(END_DRAIN_DEADLINE)
         return 0
 
     # ---- events other than bytes

@@ -224,8 +224,32 @@ class Plane(Services):
         for fd, listener, requests in known:
             listener.take_over(fd, requests)
 
+    def streams(self) -> int:
+        """Responses without a length that have begun: event streams and their kin."""
+        count: cython.int = 0
+        connection: Connection
+        for connection in self.reactor.connections:
+            if connection is not None and isinstance(connection.handler, H1Downstream):
+                count += cython.cast(H1Downstream, connection.handler).is_stream()
+        return count
+
+    def end_requests(self) -> int:
+        """Their time is up: cut every client connection that is neither tunnel nor stream; returns how many."""
+        count: cython.int = 0
+        self.reactor.read_clock()
+        for connection in list(self.reactor.connections):
+            if connection is None:
+                continue
+            handler = cython.cast(Connection, connection).handler
+            if isinstance(handler, H1Downstream):
+                if not cython.cast(H1Downstream, handler).is_stream():
+                    count += 1
+                    cython.cast(H1Downstream, handler).end_for_drain()
+        self.reactor.settle_now()
+        return count
+
     def end_tunnels(self, count: cython.int) -> None:
-        """End so many tunnels, each as soon as it is between two frames; what is queued is still sent."""
+        """End so many: tunnels as soon as they are between two frames, what is queued is still sent; then streams."""
         self.reactor.read_clock()
         for connection in list(self.reactor.connections):
             if connection is not None and count > 0:
@@ -234,6 +258,13 @@ class Plane(Services):
                     if cython.cast(TunnelEnd, handler).may_be_ended():
                         count -= 1
                         cython.cast(TunnelEnd, handler).end_for_drain()
+        for connection in list(self.reactor.connections):
+            if connection is not None and count > 0:
+                handler = cython.cast(Connection, connection).handler
+                if isinstance(handler, H1Downstream):
+                    if cython.cast(H1Downstream, handler).is_stream():
+                        count -= 1
+                        cython.cast(H1Downstream, handler).end_for_drain()
         self.reactor.settle_now()
 
     def close_all(self) -> int:
@@ -262,6 +293,7 @@ class Plane(Services):
             "clients": self.clients,
             "active": self.active(),
             "tunnels": self.tunnels,
+            "streams": self.streams(),
             "idle_upstream": self.pools.idle_count,
             "upstream_opened": self.pools.opened,
             "upstream_reused": self.pools.reused,

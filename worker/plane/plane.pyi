@@ -58,8 +58,10 @@ class Plane:
     def drain(self, linger_ms: int) -> None:
         """Stop accepting; finish what is under way."""
     def resume(self) -> None: ...
+    def end_requests(self) -> int:
+        """Cut every client connection that is neither tunnel nor stream; returns how many there were."""
     def end_tunnels(self, count: int) -> None:
-        """End so many tunnels, each as soon as it is between two frames; what is queued is still sent."""
+        """End so many: tunnels as soon as they are between two frames, what is queued is still sent; then streams."""
     def detach_idle(self) -> list[tuple[int, int, int]]:
         """Give every client connection at rest away: (descriptor, listener's number, requests so far)."""
     def attach_idle(self, resting: Sequence[tuple[int, int, int]]) -> None:
