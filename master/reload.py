@@ -74,11 +74,6 @@ class Reload:
         self.out.put(actions.Announce("reloading"))
         self.out.put(actions.Check(self.ticket))
 
-    @property
-    def before_accepting(self) -> bool:
-        """Whether a further HUP only has to be remembered."""
-        return self.step in (Step.CHECK, Step.BIND, Step.WAIT_READY, Step.ACCEPTING)
-
     def checked(self, event: Checked) -> None:
         """The checker's answer."""
         if self.step is not Step.CHECK or event.ticket != self.ticket:

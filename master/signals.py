@@ -73,14 +73,9 @@ def read_signals(fd: int) -> list[Received]:
 def reset_in_worker() -> None:
     """In a forked child: nothing of the master's is left, and what is not for workers is ignored.
 
-    TERM, QUIT, USR1 and CHLD stay blocked until the child has installed its handlers and calls unblock().
+    TERM, QUIT, USR1 and CHLD stay blocked until the child has installed its handlers.
     """
     for number in MASTER_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     for number in IGNORED_BY_WORKERS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def unblock() -> None:
-    """Let every signal through; for children, once their handlers exist, and before an exec of a helper."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -59,11 +59,6 @@ class WorkerContext:
     orphan_timeout_seconds: float = 30.0
     upgraded: bool = False  # born in a master that took over from another one
 
-    @property
-    def is_scout(self) -> bool:
-        """Whether this is the helper that does once per host what workers must not repeat."""
-        return self.slot == SCOUT_SLOT
-
 
 @dataclass(frozen=True, slots=True)
 class ListenerItem:

@@ -85,13 +85,16 @@ def verdict_lines(verdicts: list[Verdict]) -> list[str]:
 
 
 def markdown(rows: list[tuple[Row, Samples]]) -> str:
-    """The short table for the README: CPU per request in us."""
+    """The short table for the README: CPU per request in us, and how many times as cheap as the reference."""
     names = list(dict.fromkeys(name for _, samples in rows for name in samples))
     lines = ["| us of CPU per request | " + " | ".join(names) + " |"]
     lines.append("| --- |" + " ---: |" * len(names))
     for row, samples in rows:
         cells = [f"{median(samples[n], 'us'):.1f}" if n in samples else "" for n in names]
         lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
+        times = [ratio(samples, row.reference, name) for name in names]
+        cells = ["" if found is None else f"{found:.2f}" for found in times]
+        lines.append(f"| ... times as cheap as {row.reference} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
