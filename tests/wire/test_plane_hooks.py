@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Origin: 1\r\n\r\nok"
 PHASES = ["new_ctx", *BOUND]
+TOKEN = "!#$%&'*+-.^_`|~" + string.digits + string.ascii_letters  # RFC 9110 5.6.2
 ANSWERING = ["request_filter", "upstream_peer", "upstream_request_filter", "response_filter"]
 
 
@@ -51,6 +53,33 @@ def test_an_early_answer(make_rig: Callable[..., Rig], later: bool) -> None:
     assert (message.status, message.get(b"X-Why"), message.body) == (403, b"no", b"no")
     assert rig.lines(1)[0].ending == "local"
     assert rig.origins[0].ends == []
+
+
+def test_what_is_no_field_cannot_be_set(make_rig: Callable[..., Rig]) -> None:
+    """RFC 9110 5.1, 5.5: no octet in a name or a value may begin another field or another message."""
+    names, values = set(), set()
+    framing = ["content-length", "Transfer-Encoding", "connection", "upgrade", "trailer", ""]
+
+    def taken(change: Callable[..., None], name: bytes | str, value: bytes) -> bool:
+        try:
+            change(name, value)
+        except ValueError:
+            return False
+        return True
+
+    def up(session: Any, request: Any, ctx: Any) -> None:
+        fields = request.headers
+        names.update(c for c in range(256) if taken(fields.add, b"X%c" % c, b"1"))
+        values.update(c for c in range(256) if taken(fields.add, b"X-V", b"a%cb" % c))
+        assert not any(taken(fields.set, name, b"1") for name in framing)
+
+    rig = make_rig(hooks=hooks(upstream_request_filter=up))
+    rig.client(GET % 1)
+    (message,) = read_messages(bytes(rig.origin().got))
+    assert bytes(sorted(names)).decode() == "".join(sorted(TOKEN))
+    assert values == {9, *range(32, 127), *range(128, 256)}
+    assert len([name for name, _ in message.fields if name == b"X-V"]) == len(values)
+    rig.origin().send(OK)
 
 
 @pytest.mark.parametrize("later", [False, True])

@@ -19,6 +19,7 @@ from cython.cimports.worker.plane.h1_parse import (
     M_OPTIONS,
     Head,
 )
+from cython.cimports.worker.plane.octets import CLASS, O_TOKEN, O_VALUE
 from cython.cimports.worker.plane.record import Record
 from cython.cimports.worker.plane.route import HeaderEdits
 
@@ -56,7 +57,7 @@ class Changes:
         """Append a field. Raises ValueError for a name or value that is none."""
         check_name(name)
         text: bytes = value.strip(b" \t")
-        if not VALUE.issuperset(text):
+        if not all_of(text, O_VALUE):
             raise ValueError(f"a field's value cannot hold control characters: {value!r}")
         if name.lower() == b"host":
             self.remove_field(name)
@@ -88,15 +89,26 @@ class Changes:
         return False
 
 
-TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-VALUE = frozenset(b"\t" + bytes(range(32, 127)) + bytes(range(128, 256)))
 FRAMING = frozenset(
     (b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer")
 )
 
 
+@cython.cfunc
+@cython.exceptval(-1)
+def all_of(text: bytes, kind: cython.int) -> cython.bint:
+    """Whether every octet may stand there (a bit of octets.CLASS)."""
+    octet: cython.uchar
+    for octet in text:
+        if not CLASS[octet] & kind:
+            return False
+    return True
+
+
 def without(lines, lower):
     """Field lines without those of this name."""
+    if not lines:
+        return lines
     kept = [
         line for line in lines.split(b"\r\n") if line and line.partition(b":")[0].lower() != lower
     ]
@@ -105,7 +117,7 @@ def without(lines, lower):
 
 def check_name(name):
     """Refuse what is not a token, and the fields whose meaning is the proxy's own."""
-    if not name or not TOKEN.issuperset(name):
+    if not name or not all_of(name, O_TOKEN):
         raise ValueError(f"not a field name: {name!r}")
     if name.lower() in FRAMING:
         raise ValueError(f"{name.decode()} is decided by the proxy and cannot be set")
