@@ -284,9 +284,7 @@ class WorkerLoop:
         stats = self._plane.stats()
         # A response without an end (an event stream) is not a request to wait for: it drains as tunnels do.
         streams = stats.get("streams", 0)
-        return Load(
-            stats["clients"], stats["active"] - streams, stats.get("tunnels", 0) + streams
-        )
+        return Load(stats["clients"], stats["active"] - streams, stats.get("tunnels", 0) + streams)
 
     def _start_accepting(self, plane: Plane, resumed: bool) -> None:
         if resumed:
