@@ -31,6 +31,7 @@ def plane_settings(config: Config) -> dict[str, int]:
         "keepalive_requests": 0,
         "body_rate": limits.body_rate_bytes,
         "most_clients": limits.connections,
+        "streams": limits.streams,
     }
 
 

@@ -42,6 +42,7 @@ SETTINGS = {
     "keepalive_requests": 0,
     "body_rate": 100,
     "most_clients": 0,
+    "streams": 100,
 }
 LOG = "$status $termination $retries $bytes_sent $request_length $remote_addr $request"
 LOCAL = (b"/local", {"reply_kind": REPLY_FIXED, "reply_status": 200, "reply_body": b"here"})

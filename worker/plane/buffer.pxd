@@ -39,5 +39,6 @@ cdef class Arena:
     cdef long long chain_front(self, Chain* chain, long long* offset) except -1
     cdef long long chain_after(self, long long block, long long* offset, long long* size) except -1
     cdef int chain_consume(self, Chain* chain, long long size) except -1
+    cdef long long chain_take(self, Chain* chain, long long* offset, long long* size) except -1
     cdef int chain_clear(self, Chain* chain) except -1
     cpdef int trim(self) except -1

@@ -328,6 +328,18 @@ class Arena:
             chain.tail = 0
         return 0
 
+    def chain_take(self, chain, offset, size):
+        """Take the first block out of the chain; it is the caller's to free. Its bytes: `offset`, `size`."""
+        block: cython.longlong = chain.head
+        if not block:
+            raise IndexError("the chain is empty")
+        self.chain_after(-block, offset, size)
+        chain.head = cython.cast(cython.pointer(cython.longlong), self.base + block)[0]
+        chain.bytes -= size[0]
+        if not chain.head:
+            chain.tail = 0
+        return block
+
     def chain_clear(self, chain):
         """Free everything."""
         self.chain_consume(chain, chain.bytes)

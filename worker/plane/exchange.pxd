@@ -57,6 +57,7 @@ cdef struct Settings:
     long long header_ms, body_ms, idle_ms, send_ms, tunnel_ms, upstream_idle_ms
     long long keepalive_requests           # a downstream connection serves so many, 0: any number
     int upstream_idle_count                # idle connections kept per peer
+    int streams               # HTTP/2 streams at once, of one connection
     int body_rate                          # bytes per second that a request body must average, 0: none
 
 # What an exchange needs of the plane.
@@ -74,6 +75,7 @@ cdef class Services:
     cdef readonly int clients              # open downstream connections
     cdef readonly int tunnels              # pairs of connections that are tunnels now
     cdef long long path_memory             # 64 KiB for a normalised path
+    cdef long long field_memory            # for decoded HTTP/2 fields and their text; 0 before the first such connection
     cdef list spare                        # exchanges to use again
     cdef unsigned long long random_state
     cdef double retry_credit

@@ -337,7 +337,7 @@ class H1Downstream(H1Requests):
         self.state = D_DISCARD
         x.request.start = self.carry
         x.request.size = cython.cast(cython.int, min(self.carry_size, 1024))
-        return self.refuse_unread(x, 408, "the request head was not complete in time")
+        return self.refuse_unread(x, self, 408, "the request head was not complete in time")
 
     def body_overdue(self):
         """Nothing for `body` seconds while we were willing to read: it is the client who is slow."""

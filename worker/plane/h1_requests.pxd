@@ -45,7 +45,7 @@ cdef class H1Requests(Side):
     cdef int append(self, long long offset, long long size) except -1
     cdef long long take_body(self, long long offset, long long end) except -2
     cdef int fill_record(self, Exchange x) except -1
-    cdef int refuse_unread(self, Exchange x, int status, str cause) except -1
+    cdef int refuse_unread(self, Exchange x, Side down, int status, str cause) except -1
     cdef int refuse_head(self, Exchange x, int status) except -1
     cdef int rest(self) except -1
     cdef int wind_up(self) except -1

@@ -20,6 +20,8 @@ from cython.cimports.worker.plane.h1_parse import (
     worth_scanning,
 )
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_LENGTH, BODY_NONE
+from cython.cimports.worker.plane.h2_downstream import start_h2
+from cython.cimports.worker.plane.h2_frames import preface
 from cython.cimports.worker.plane.hooks import body_is_filtered
 from cython.cimports.worker.plane.record import END_BAD_REQUEST, END_CLIENT_TIMEOUT, Record
 
@@ -120,6 +122,11 @@ class H1Requests(Side):
             self.connection.set_deadline(self.services.settings.header_ms)
             self.connection.resume()
             return -1
+        if size < 0 and self.requests == 0 and not self.tls:
+            if preface(self.services.arena.view, offset, end) >= 0:
+                self.services.give_back(x)
+                start_h2(self, offset, end - offset)
+                return -1
         self.fill_record(x)
         if size < 0:
             x.request.size = cython.cast(cython.int, min(end - offset, 1024))  # for the log
@@ -182,14 +189,14 @@ class H1Requests(Side):
         self.state = D_DISCARD
         self.exchange = x
         self.persistent = False
-        return self.refuse_unread(x, status, fault_text(x.request.fault))
+        return self.refuse_unread(x, self, status, fault_text(x.request.fault))
 
-    def refuse_unread(self, x, status, cause):
+    def refuse_unread(self, x, down, status, cause):
         """What came is no request: answer, log what there is of its first line, and count."""
         i: cython.int
         line: cython.longlong
         arena = self.services.arena
-        x.down = self
+        x.down = down
         x.state = X_ROUTING
         x.route = None
         size: cython.longlong = min(max(x.request.size, 0), 1024)

@@ -134,7 +134,7 @@ class H1Upstream(Side):
 
     def send_trailers(self, x, offset, size):
         self.request_over = True
-        return put_trailers(self.connection, offset, size)
+        return put_trailers(self.connection, offset, size) if self.chunked else 0  # from HTTP/2
 
     # ---- the response
 

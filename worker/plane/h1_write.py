@@ -278,7 +278,7 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
     at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
     at += put_forwarded(arena, at, head, record, line)
     at += arena.put(
-        at, b"\r\nVia: 1.0 pingpy\r\n" if head.minor == 0 else b"\r\nVia: 1.1 pingpy\r\n"
+        at, b"\r\nVia: 1.1 pingpy\r\n" if head.minor == 1 else via_of_others(head.minor)
     )
     at += arena.put(at, b"X-Request-Id: ")
     at += arena.put_chars(at, record.request_id, record.request_id_size)
@@ -291,6 +291,12 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
         at += arena.put(at, b"\r\nConnection: Upgrade")
     at += arena.put(at, b"\r\n\r\n")
     return at - to
+
+
+@cython.cfunc
+def via_of_others(minor: cython.int) -> bytes:
+    """The Via line of a message that was not HTTP/1.1."""
+    return b"\r\nVia: 1.0 pingpy\r\n" if minor == 0 else b"\r\nVia: 2.0 pingpy\r\n"
 
 
 @cython.cfunc
@@ -348,7 +354,9 @@ def render_response(arena, to, head, line, edits, changes):
         at, b"\r\n" if head.reason else b" \r\n"
     )  # RFC 9112 4: the space is not optional
     at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
-    at += arena.put(at, b"Via: 1.1 pingpy\r\n" if head.minor else b"Via: 1.0 pingpy\r\n")
+    at += arena.put(
+        at, b"Via: 1.1 pingpy\r\n" if head.minor == 1 else via_of_others(head.minor)[2:]
+    )
     if line.body == BODY_LENGTH or (line.show_length and head.content_length >= 0):
         at += arena.put(at, b"Content-Length: ")
         at += arena.put_number(at, line.length if line.body == BODY_LENGTH else head.content_length)

@@ -15,6 +15,7 @@ from cython.cimports.worker.plane.exchange import (
     Services,
 )
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
+from cython.cimports.worker.plane.h2_downstream import H2Downstream
 from cython.cimports.worker.plane.hooks import run_hook, session_of, take_answer
 from cython.cimports.worker.plane.listener import Listener
 from cython.cimports.worker.plane.pick import Peer
@@ -27,6 +28,7 @@ from cython.cimports.worker.plane.trusted import TrustedNetworks
 from cython.cimports.worker.plane.tunnel import TunnelEnd
 
 MOST_HOOK_PEERS = cython.declare(cython.int, 4096)  # that upstream_peer named and we remember
+MOST_STREAMS = cython.declare(cython.int, 1 << 30)  # all that a connection has
 FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
 SETTINGS = (
@@ -43,6 +45,7 @@ SETTINGS = (
     "keepalive_requests",
     "body_rate",
     "most_clients",
+    "streams",
 )
 
 
@@ -98,6 +101,7 @@ class Plane(Services):
         self.settings.keepalive_requests = settings["keepalive_requests"]
         self.settings.body_rate = settings["body_rate"]
         self.most_clients = settings["most_clients"]
+        self.settings.streams = settings["streams"]
 
     # ---- hosted by uvloop
 
@@ -130,9 +134,12 @@ class Plane(Services):
         count: cython.int = 0
         connection: Connection
         for connection in self.reactor.connections:
-            if connection is not None and isinstance(connection.handler, H1Downstream):
-                if cython.cast(H1Downstream, connection.handler).exchange is not None:
-                    count += 1
+            if connection is None:
+                continue
+            if isinstance(connection.handler, H1Downstream):
+                count += cython.cast(H1Downstream, connection.handler).exchange is not None
+            elif isinstance(connection.handler, H2Downstream):
+                count += len(cython.cast(H2Downstream, connection.handler).streams) > 0
         return count
 
     # ---- what it serves with
@@ -187,6 +194,8 @@ class Plane(Services):
                 handler = cython.cast(Connection, connection).handler
                 if isinstance(handler, H1Downstream):
                     cython.cast(H1Downstream, handler).drain()
+                elif isinstance(handler, H2Downstream):
+                    cython.cast(H2Downstream, handler).drain()
         self.reactor.settle_now()
 
     def resume(self) -> None:
@@ -229,8 +238,12 @@ class Plane(Services):
         count: cython.int = 0
         connection: Connection
         for connection in self.reactor.connections:
-            if connection is not None and isinstance(connection.handler, H1Downstream):
+            if connection is None:
+                continue
+            if isinstance(connection.handler, H1Downstream):
                 count += cython.cast(H1Downstream, connection.handler).is_stream()
+            elif isinstance(connection.handler, H2Downstream):
+                count += cython.cast(H2Downstream, connection.handler).endless()
         return count
 
     def end_requests(self) -> int:
@@ -245,6 +258,8 @@ class Plane(Services):
                 if not cython.cast(H1Downstream, handler).is_stream():
                     count += 1
                     cython.cast(H1Downstream, handler).end_for_drain()
+            elif isinstance(handler, H2Downstream):
+                count += cython.cast(H2Downstream, handler).end_requests(False, MOST_STREAMS) > 0
         self.reactor.settle_now()
         return count
 
@@ -265,6 +280,8 @@ class Plane(Services):
                     if cython.cast(H1Downstream, handler).is_stream():
                         count -= 1
                         cython.cast(H1Downstream, handler).end_for_drain()
+                elif isinstance(handler, H2Downstream):
+                    count -= cython.cast(H2Downstream, handler).end_requests(True, count)
         self.reactor.settle_now()
 
     def close_all(self) -> int:
@@ -280,6 +297,9 @@ class Plane(Services):
             elif isinstance(handler, ProxyEntry):
                 count += 1
                 cython.cast(ProxyEntry, handler).on_failed(0)
+            elif isinstance(handler, H2Downstream):
+                count += 1
+                cython.cast(H2Downstream, handler).on_failed(0)
             elif isinstance(handler, TunnelEnd):
                 count += cython.cast(TunnelEnd, handler).is_client
                 cython.cast(TunnelEnd, handler).on_failed(0)
