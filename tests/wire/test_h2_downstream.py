@@ -369,3 +369,13 @@ def test_h2c_by_upgrade_is_never_done(plane: Rig) -> None:
     client.take()
     client.send(PREFACE)
     assert plane.response(client).status in (400, 505)
+
+
+def test_a_busy_connection_does_not_run_out_of_credit(plane: Rig) -> None:
+    """Whoever gets whole answers may ask for as many as it likes."""
+    client = H2Client(plane)
+    for _ in range(60):
+        streams = [client.request("/local") for _ in range(90)]
+        for stream in streams:
+            assert client.answer(stream).status == 200
+    assert client.goaways == []

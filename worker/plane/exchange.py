@@ -107,7 +107,7 @@ class Services:
         """For a later request."""
         x.state = X_FREE
         x.epoch += 1
-        if len(self.spare) < 64:
+        if len(self.spare) < 512:  # of some 10 KB each; HTTP/2 has many at once
             self.spare.append(x)
         return 0
 

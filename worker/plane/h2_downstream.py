@@ -45,6 +45,7 @@ FAULT_POINTS = cython.declare(cython.int, 10)
 LEAST_BYTES = cython.declare(cython.longlong, 1024)  # that a client must take within `send`
 
 
+@cython.freelist(512)
 @cython.cclass
 class ClientStream(H2Stream):
     """One request of a client and its response."""

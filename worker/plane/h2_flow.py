@@ -31,6 +31,7 @@ from cython.cimports.worker.plane.h2_frames import (
 
 RUN_BYTES = cython.declare(cython.longlong, 16384)  # output of one connection that stands together
 COPY_BYTES = cython.declare(cython.longlong, 4096)  # below, copying is cheaper than another vector
+MESSAGE_OCTETS = cython.declare(cython.longlong, 16384)  # worth four frames that would cost a point each
 UNSENT_BYTES = cython.declare(cython.longlong, 1 << 18)  # of a connection's output that may wait
 
 
@@ -101,7 +102,9 @@ def put_data(
 
 
 def ended(stream):
+    """A message that went through to its end pays for its own frames."""
     stream.end_sent = True
+    purse_earn(cython.address(stream.owner.purse), MESSAGE_OCTETS)
     stream.send_due_ms = 0
     return stream.close_stream() if stream.remote_done else stream.sent_all()
 

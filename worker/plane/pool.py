@@ -47,6 +47,8 @@ from cython.cimports.worker.plane.syscalls import (
     socket,
 )
 
+SURPLUS_MS = cython.declare(cython.longlong, 1000)  # how long those beyond `idle_upstream` may stay
+
 
 @cython.cclass
 class PeerConnections:
@@ -203,17 +205,18 @@ class Pools(Lender):
     def take_back(self, up):
         """A connection is free again: for who waits, else to the idle ones."""
         connections: PeerConnections = self.of(up.peer)
+        idle_ms: cython.longlong
         if up.peer.retired or self.services.settings.upstream_idle_count <= 0:
             return up.cut()
         up.state = U_IDLE
         up.connection.reading = True
+        idle_ms = self.services.settings.upstream_idle_ms
         if len(connections.idle) >= self.services.settings.upstream_idle_count:
-            oldest: H1Upstream = connections.idle.pop(0)
-            self.idle_count -= 1
-            oldest.cut()
+            # More than are to be kept, but a client of many streams may want as many again in its next breath.
+            idle_ms = min(idle_ms, SURPLUS_MS)
         connections.idle.append(up)
         self.idle_count += 1
-        up.connection.set_deadline(self.services.settings.upstream_idle_ms)
+        up.connection.set_deadline(idle_ms)
         if connections.waiting:
             return self.serve_waiting(connections)
         return 0
