@@ -1,7 +1,7 @@
 """A small async HTTP client for what pingpy itself asks: health probes, discovery, forward-auth.
 
 One connection per request, closed afterwards; every size and time is bounded. The protocol is an engine without I/O
-(`Http1Engine` on httptools), so another protocol is another engine.
+(`Http1Engine` on httptools, `client_h2.Http2Engine` on h2).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -33,12 +33,16 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ClientResponse:
-    """A final response. `truncated`: the body was longer than the caller wanted, and was cut there."""
+    """A final response. `truncated`: the body was longer than the caller wanted, and was cut there.
+
+    `trailers` are kept by HTTP/2 only.
+    """
 
     status: int
     headers: Headers
     body: bytes
     truncated: bool = False
+    trailers: Headers = field(default_factory=Headers)
 
 
 class Engine(Protocol):
@@ -243,16 +247,28 @@ async def request(
         context = tls or ssl.create_default_context()
     where = address or _authority_address(parts)
     server_name = parts.hostname if context is not None else None
+    return await converse(engine, where, context, server_name, timeout_seconds, before)
+
+
+async def converse(
+    engine: Engine,
+    address: str,
+    tls: ssl.SSLContext | None,
+    server_name: str | None,
+    timeout_seconds: float,
+    before: bytes = b"",
+) -> ClientResponse:
+    """Connect to the address and drive the engine to its response. Raises UpstreamError; never takes longer."""
     conversation = _Conversation(engine)
     try:
         async with asyncio.timeout(timeout_seconds):
-            await _open(where, lambda: conversation, context, server_name, before)
+            await _open(address, lambda: conversation, tls, server_name, before)
             return await conversation.done
     except TimeoutError:
         waited = f"after {timeout_seconds:g} s"
         if conversation.transport is None:
-            raise ConnectTimeout(f"no connection to {where} {waited}") from None
-        raise UpstreamTimeout(f"no complete response from {where} {waited}") from None
+            raise ConnectTimeout(f"no connection to {address} {waited}") from None
+        raise UpstreamTimeout(f"no complete response from {address} {waited}") from None
     finally:
         _release(conversation)
 

@@ -24,6 +24,12 @@ ALIASES: tuple[tuple[Path, Path], ...] = (
     (("proxy", "forward_host"), ("proxy", "host")),
 )
 
+_UNUSED_BY_PROBES = {
+    "http": ("service",),
+    "tcp": ("path", "expected_status", "service"),
+    "grpc": ("path", "expected_status"),
+}
+
 
 def cross_check(config: Config, *, dead: bool = True) -> list[Finding]:
     """Everything wrong or odd between keys that are each fine by themselves; `dead`: dead rules too."""
@@ -116,12 +122,10 @@ def _health_check(path: Path, own: HealthCheck, merged: HealthCheck) -> Iterator
         key = "timeout" if "timeout" in given else "interval"
         message = f"the timeout ({merged.timeout:g} s) is longer than the interval ({merged.interval:g} s)"
         yield warning((*path, key), message, f"{merged.interval:g} s is used for both")
-    if merged.type == "tcp":
-        for key in ("path", "expected_status"):
-            if key in given:
-                yield warning(
-                    (*path, key), f'"{key}" is not used by probes of type "tcp"', on_key=True
-                )
+    for key in _UNUSED_BY_PROBES[merged.type]:
+        if key in given:
+            message = f'"{key}" is not used by probes of type "{merged.type}"'
+            yield warning((*path, key), message, on_key=True)
 
 
 def _modules(config: Config) -> Iterator[Finding]:

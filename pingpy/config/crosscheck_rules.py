@@ -16,6 +16,13 @@ from pingpy.config.schema import Config
 from pingpy.config.schema_routing import BackendTable, RouteDefaults, Rule
 
 _DESTINATIONS = ("upstream", "redirect", "respond")
+_NEED_UPSTREAM = (
+    "rewrite",
+    "load_balancing",
+    "retry",
+    "send_proxy_protocol",
+    "upstream_protocol",
+)
 REDIRECT_VARIABLES = ("scheme", "host", "request_uri", "uri", "args")
 
 
@@ -98,7 +105,7 @@ def _destination(path: Path, rule: Rule) -> Iterator[Finding]:
         message = f'"{given[0]}" and "{key}" exclude each other'
         yield Finding((*path, key), message, "keep one of them", on_key=True)
     if "upstream" not in given:
-        for key in ("rewrite", "load_balancing", "retry", "send_proxy_protocol"):
+        for key in _NEED_UPSTREAM:
             if key in rule.model_fields_set:
                 yield Finding((*path, key), f'"{key}" needs "upstream"', on_key=True)
 
@@ -197,15 +204,19 @@ def _redirect(path: Path, rule: Rule) -> Iterator[Finding]:
 
 
 def _grpc(config: Config) -> Iterator[Finding]:
-    if features.GRPC:
-        return
+    """gRPC is HTTP/2 (its trailers and its framing are); a rule cannot ask for both it and HTTP/1.1."""
     tables: list[tuple[Path, RouteDefaults]] = [(("proxy",), config.proxy)]
     tables += [(("proxy", "rules", i), rule) for i, rule in enumerate(config.proxy.rules)]
+    told = features.UPSTREAM_H2
     for path, table in tables:
-        if table.grpc:
-            message = "grpc is not used: this version speaks HTTP/1.1 to origins"
-            yield warning((*path, "grpc"), message, on_key=True)
-            return
+        if table.grpc and table.upstream_protocol == "http1":
+            message = "gRPC needs HTTP/2 to the origin"
+            yield Finding((*path, "upstream_protocol"), message, "leave the key out")
+        key = "grpc" if table.grpc else "upstream_protocol"
+        if not told and (table.grpc or table.upstream_protocol == "h2"):
+            message = f"{key} is not used: this version speaks HTTP/1.1 to origins"
+            yield warning((*path, key), message, on_key=True)
+            told = True
 
 
 def _metrics_page(config: Config) -> Iterator[Finding]:

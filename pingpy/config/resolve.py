@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from pingpy.config.globs import glob_regex, star_template
 from pingpy.config.resolve_pools import PoolResolver, resolved_retry
@@ -70,6 +71,7 @@ class _Merger:
             reply = ResolvedReply(404)
         changes_request = any(key.endswith("request_header") for key in given)
         changes_response = any(key.endswith("response_header") for key in given)
+        grpc = bool(proxy.grpc if rule.grpc is None else rule.grpc)
         retry = rule.retry or (self._pools.own_retry(pool) if pool else None) or proxy.retry
         return ResolvedRule(
             index=index,
@@ -84,10 +86,21 @@ class _Merger:
             retry=resolved_retry(retry),
             max_body_bytes=self._max_body_bytes,
             host_from_upstream=_forward_host(proxy, rule) == "upstream",
-            grpc=bool(proxy.grpc if rule.grpc is None else rule.grpc),
+            grpc=grpc,
+            upstream_protocol=self._protocol(rule, pool, grpc),
             websocket=bool(proxy.websocket if rule.websocket is None else rule.websocket),
             filters=(*proxy.filters, *(name for name in rule.filters if name not in proxy.filters)),
         )
+
+    def _protocol(
+        self, rule: Rule, pool: ResolvedPool | None, grpc: bool
+    ) -> Literal["http1", "h2"]:
+        """The rule's word, else the pool's, else that of [proxy]; gRPC is HTTP/2 whatever the last two say."""
+        own = rule.upstream_protocol
+        if own is None and not grpc:
+            own = self._pools.own_protocol(pool) if pool else None
+            own = own or self._proxy.upstream_protocol
+        return own or ("h2" if grpc else "http1")
 
     def _pool(self, rule: Rule) -> ResolvedPool | None:
         if rule.upstream:

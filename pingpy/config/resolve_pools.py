@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pingpy.config.addresses import UpstreamAddress, parse_backend, parse_upstream
 from pingpy.config.patterns import ALGORITHMS
@@ -62,6 +63,11 @@ class PoolResolver:
         """What [[pools]] says about retries in this pool."""
         configured = self._pools.get(pool.name.partition("/")[0])
         return configured.retry if configured else None
+
+    def own_protocol(self, pool: ResolvedPool) -> Literal["http1", "h2"] | None:
+        """What [[pools]] says about the protocol its peers speak."""
+        configured = self._pools.get(pool.name.partition("/")[0])
+        return configured.upstream_protocol if configured else None
 
     def default(self) -> ResolvedPool | None:
         """The pool of the backends that have no group; None when there are none."""
@@ -153,6 +159,7 @@ def resolved_health_check(check: HealthCheck | None) -> ResolvedHealthCheck | No
         expected_status=status_set(check.expected_status),
         unhealthy_threshold=check.unhealthy_threshold,
         healthy_threshold=check.healthy_threshold,
+        service=check.service,
     )
 
 

@@ -40,13 +40,14 @@ class ResolvedPeer:
 class ResolvedHealthCheck:
     """How the peers of a pool are probed."""
 
-    type: Literal["http", "tcp"]
+    type: Literal["http", "tcp", "grpc"]
     interval_seconds: float
     timeout_seconds: float  # never above the interval
     path: str
     expected_status: frozenset[int]
     unhealthy_threshold: int
     healthy_threshold: int
+    service: str = ""  # of gRPC; "" is the server as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class ResolvedRule:
     max_body_bytes: int  # -1: no bound
     host_from_upstream: bool
     grpc: bool
+    upstream_protocol: Literal["http1", "h2"]
     websocket: bool
     filters: tuple[str, ...]
 

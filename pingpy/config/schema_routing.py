@@ -29,6 +29,7 @@ Listed = BeforeValidator(as_tuple)
 Weight = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 SendProxyProtocol = Literal["v2", "off"]
+Protocol = Literal["http1", "h2"]
 
 
 class RuleTimeouts(Table):
@@ -150,7 +151,11 @@ class RouteDefaults(Table):
         "and serve this client only; default: what the pool says, else off",
     )
     grpc: bool | None = Field(
-        default=None, description="speak HTTP/2 to the origin; default: false"
+        default=None, description="gRPC: HTTP/2 to the origin, no total timeout; default: false"
+    )
+    upstream_protocol: Protocol | None = Field(
+        default=None,
+        description='spoken to the origin: "http1", or "h2"; default: http1, with grpc h2',
     )
     websocket: bool | None = Field(default=None, description="let Upgrade through; default: false")
     filters: Annotated[tuple[Name, ...], Listed] = Field(
@@ -226,8 +231,8 @@ class HealthCheck(Table):
     """How each peer is probed, once per host."""
 
     enabled: bool = Field(default=True, description="whether peers are probed")
-    type: Literal["http", "tcp"] = Field(
-        default="http", description="a request, or only a connection"
+    type: Literal["http", "tcp", "grpc"] = Field(
+        default="http", description="a request, only a connection, or grpc.health.v1"
     )
     interval: PositiveSeconds = Field(default=10, description="between two probes of one peer")
     timeout: PositiveSeconds = Field(default=5, description="of one probe; at most the interval")
@@ -235,6 +240,9 @@ class HealthCheck(Table):
         default="/", description="requested path"
     )
     expected_status: Statuses = Field(default=(200,), description='a status, "2xx", or a list')
+    service: Annotated[str, Field(max_length=255)] = Field(
+        default="", description='of type "grpc": the service asked for; "": the whole server'
+    )
     unhealthy_threshold: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=1, description="failures in a row that take a peer out"
     )
@@ -275,6 +283,9 @@ class Pool(Table):
     send_proxy_protocol: SendProxyProtocol | None = Field(
         default=None,
         description='"v2": connections begin with a PROXY header that names the client; default: off',
+    )
+    upstream_protocol: Protocol | None = Field(
+        default=None, description="what its peers speak, for rules that do not say"
     )
     max_connections: Count = Field(
         default=0, description="to each peer, from each worker; 0: no bound"

@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 
+import grpc_service
 import pytest
 import uvloop
 
@@ -299,5 +300,52 @@ def test_the_systems_resolver_is_asked():
             await look_up("name.invalid:80")
         with pytest.raises(LookupFailedError):
             await look_up("a" * 70 + ".invalid:80")
+
+    running(scenario)
+
+
+def test_a_grpc_server_is_asked_for_its_service(caplog):
+    server, service, port = grpc_service.start()
+    world = World()
+    caplog.set_level(logging.INFO, "pingpy")
+    logging.getLogger("pingpy").propagate = True
+    address = f"127.0.0.1:{port}"
+
+    async def scenario():
+        health = '[health_check]\ninterval = 0.3\ntype = "grpc"\nservice = "test.Echo"\n'
+        other = '[pools.health_check]\nservice = "other"\n'
+        two = pools(("one", address), ("two", address), health=health).replace(
+            "[proxy]", f"{other}[proxy]", 1
+        )
+        scout = world.scout(two)
+        task = asyncio.create_task(scout.run())
+        scout.start_probing()
+        await until(lambda: world.read(f"one|{address}") == PROBE_UP)
+        await until(lambda: world.read(f"two|{address}") == PROBE_DOWN)
+        service.health = 2
+        await until(lambda: world.read(f"one|{address}") == PROBE_DOWN)
+        service.health = 1
+        await until(lambda: world.read(f"one|{address}") == PROBE_UP)
+        task.cancel()
+
+    try:
+        running(scenario)
+    finally:
+        server.stop(None)
+    assert "grpc-status 5: no such service" in caplog.text
+    assert "the service is NOT_SERVING" in caplog.text
+
+
+def test_an_origin_that_does_not_speak_http2_fails_a_grpc_probe():
+    world = World()
+
+    async def scenario():
+        origin = await Origin().start()
+        health = '[health_check]\ninterval = 0.3\ntype = "grpc"\n'
+        scout = world.scout(pools(("one", origin.address), health=health))
+        task = asyncio.create_task(scout.run())
+        scout.start_probing()
+        await until(lambda: world.read(f"one|{origin.address}") == PROBE_DOWN)
+        task.cancel()
 
     running(scenario)

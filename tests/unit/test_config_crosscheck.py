@@ -231,6 +231,25 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             RULE + "grpc = true\n",
             ["3:1: warning: grpc is not used: this version speaks HTTP/1.1 to origins"],
         ),
+        (
+            RULE + 'grpc = true\nupstream_protocol = "http1"\n',
+            [
+                "3:1: warning: grpc is not used: this version speaks HTTP/1.1 to origins",
+                "4:21: gRPC needs HTTP/2 to the origin",
+            ],
+        ),
+        (
+            '[[proxy.rules]]\nrespond = 204\nupstream_protocol = "http1"\n',
+            ['3:1: "upstream_protocol" needs "upstream"'],
+        ),
+        (
+            '[health_check]\ntype = "grpc"\npath = "/x"\nservice = "a"\n',
+            ['3:1: warning: "path" is not used by probes of type "grpc"'],
+        ),
+        (
+            '[health_check]\nservice = "a"\n',
+            ['2:1: warning: "service" is not used by probes of type "http"'],
+        ),
     ],
 )
 def test_a_mistake_between_keys(text, expected):

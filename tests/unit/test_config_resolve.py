@@ -330,3 +330,26 @@ def test_who_gets_proxy_headers():
         ("a:80/proxy_v2", True),
         ("default/proxy_v2", True),
     ]
+
+
+def test_the_protocol_towards_the_origin_is_the_rules_own_the_pools_or_that_of_proxy():
+    pools = '[[pools]]\nname = "p"\nupstream_protocol = "h2"\npeers = [{address = "b:80"}]\n'
+    found = resolved(
+        pools + '[proxy]\nupstream_protocol = "http1"\n'
+        '[[proxy.rules]]\nupstream = "p"\npath = "/p"\n'
+        '[[proxy.rules]]\nupstream = "p"\npath = "/q"\nupstream_protocol = "http1"\n'
+        '[[proxy.rules]]\nupstream = "http://b"\npath = "/r"\n'
+        '[[proxy.rules]]\nupstream = "http://b"\npath = "/s"\nupstream_protocol = "h2"\n'
+        '[[proxy.rules]]\nupstream = "http://b"\npath = "/t"\ngrpc = true\n'
+    )
+    spoken = [rule.upstream_protocol for rule in found.rules]
+    assert spoken == ["h2", "http1", "http1", "h2", "h2"]
+    assert found.no_match.upstream_protocol == "http1"
+
+
+def test_a_grpc_probe_has_a_service():
+    found = resolved(
+        '[health_check]\ntype = "grpc"\nservice = "a.B"\n[[proxy.rules]]\nupstream = "http://b"\n'
+    )
+    check = found.pools[0].health_check
+    assert (check.type, check.service) == ("grpc", "a.B")

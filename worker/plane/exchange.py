@@ -3,14 +3,14 @@
     ROUTING -> (PARKED) -> (QUEUED) -> DIALING -> SENT -> ANSWERING -> DONE
         \\______________ reply or refuse ______________/
 
-A downstream side brings the request and takes the response; an upstream side the reverse. Both are
-told what to do, neither knows the other. Everything that ends an exchange comes through `finish`,
-which writes the log line and counts, exactly once.
+A downstream side brings the request and takes the response; an upstream side the reverse. Both are told
+what to do, neither knows the other. All that ends an exchange comes through `finish`, which logs and counts once.
 """
 
 import cython
 from cython.cimports.worker.plane.attempts import choose_peer, send_upstream, upstream_failed
 from cython.cimports.worker.plane.connection import Handler
+from cython.cimports.worker.plane.grpc_answers import send_answer
 from cython.cimports.worker.plane.h1_parse import (
     H_CHUNKED,
     M_DELETE,
@@ -303,7 +303,7 @@ class Exchange:
         self.record.status = status
         self.record.ending = ending
         self.state = X_ANSWERING
-        self.down.send_reply(self, status, lines, body)
+        send_answer(self, status, lines, body)
         return self.finish()
 
     def refuse(self, status, ending, cause):

@@ -9,6 +9,7 @@ from pingpy import __version__
 from pingpy.client import connect_check, request
 from pingpy.errors import UpstreamError
 from worker.policy.health import Target
+from worker.policy.health_grpc import check as check_grpc
 
 # Enough of any health page; a longer body is not read to its end.
 MAX_BODY_BYTES = 64 * 1024
@@ -27,6 +28,8 @@ async def probe(target: Target) -> str | None:
                 target.address, timeout_seconds=check.timeout_seconds, before=before
             )
             return None
+        if check.type == "grpc":
+            return await check_grpc(target, before)
         scheme = "https" if target.tls else "http"
         response = await request(
             "GET",

@@ -1,0 +1,68 @@
+"""Says errors of our own in the client's words: to a gRPC call as a gRPC status, to all others as an HTTP status.
+
+A gRPC client looks for grpc-status in an answer that is HTTP 200, and guesses when it finds none. RFC 9113 and the gRPC
+protocol let a response be one header block ("Trailers-Only"): that is what it gets.
+"""
+
+import cython
+from cython.cimports.worker.plane.h1_parse import F_CONTENT_TYPE
+from cython.cimports.worker.plane.h1_write import without
+
+from worker.plane.reply import REASONS
+
+GRPC = b"application/grpc"
+UNKNOWN, DEADLINE_EXCEEDED, PERMISSION_DENIED, RESOURCE_EXHAUSTED = 2, 4, 7, 8
+UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 12, 13, 14, 16
+# gRPC's own table for HTTP statuses (http-grpc-status-mapping.md), and beside it what only a proxy can know: that the
+# time was over, or that something was too large.
+STATUSES = {
+    400: INTERNAL,
+    401: UNAUTHENTICATED,
+    403: PERMISSION_DENIED,
+    404: UNIMPLEMENTED,
+    405: INTERNAL,
+    408: DEADLINE_EXCEEDED,
+    413: RESOURCE_EXHAUSTED,
+    414: RESOURCE_EXHAUSTED,
+    429: UNAVAILABLE,
+    431: RESOURCE_EXHAUSTED,
+    500: INTERNAL,
+    501: UNIMPLEMENTED,
+    502: UNAVAILABLE,
+    503: UNAVAILABLE,
+    504: DEADLINE_EXCEEDED,
+}
+
+
+def send_answer(x, status, lines, body):
+    """The contract is in the .pxd."""
+    kind: bytes = grpc_media_type(x) if status >= 400 else None
+    if kind is None:
+        return x.down.send_reply(x, status, lines, body)
+    reason = REASONS.get(status, "Error")
+    said = b"Content-Type: %b\r\ngrpc-status: %d\r\ngrpc-message: %d %b\r\n" % (
+        kind,
+        STATUSES.get(status, UNKNOWN),
+        status,
+        reason.encode(),
+    )
+    if (
+        lines is not None
+    ):  # what a rule or a filter says beside it stays: Retry-After, WWW-Authenticate
+        said += without(lines, b"content-type")
+    x.record.status = 200
+    return x.down.send_reply(x, 200, said, b"")
+
+
+def grpc_media_type(x):
+    """The contract is in the .pxd."""
+    index: cython.int = x.request.first[F_CONTENT_TYPE]
+    if index < 0:
+        return None
+    value = x.services.arena.take(
+        x.request.start + x.request.fields[index].value, x.request.fields[index].value_size
+    )
+    kind: bytes = value.partition(b";")[0].strip().lower()
+    if kind == GRPC or kind.startswith((GRPC + b"+", GRPC + b"-web")):
+        return kind
+    return None
