@@ -131,6 +131,8 @@ def passed_sockets(environ: MutableMapping[str, str]) -> list[Passed]:
         fd = FIRST_FD + index
         try:
             os.set_inheritable(fd, False)
+            # systemd's own are blocking: a worker would hang in accept() once a sibling has taken the client.
+            os.set_blocking(fd, False)
             id_, kind, path = identify(fd)
         except OSError:
             continue

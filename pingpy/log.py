@@ -4,6 +4,7 @@
 
 4711 is the process, 2 the worker's slot (m the master, s the scout, c the checker), 7 the generation.
 A line leaves in one write(2) on an O_APPEND descriptor, so lines of several processes never mix.
+Where the descriptor is systemd's journal, each line begins with its priority, as sd-daemon(3) has it: <4>.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _NAMES: Final = {
     logging.ERROR: "error",
     logging.CRITICAL: "error",
 }
+_PRIORITIES: Final = {"debug": "<7>", "info": "<6>", "warn": "<4>", "error": "<3>"}
 
 
 class LineFormatter(logging.Formatter):
@@ -41,6 +43,7 @@ class LineFormatter(logging.Formatter):
         super().__init__()
         self.who = who
         self.generation = generation
+        self.for_journal = False
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as one line; a traceback follows on indented lines."""
@@ -56,6 +59,9 @@ class LineFormatter(logging.Formatter):
         if record.exc_info:
             text = self.formatException(record.exc_info)
             line += "\n    " + text.replace("\n", "\n    ")
+        if self.for_journal:  # which takes every line for an entry
+            priority = _PRIORITIES[level]
+            return priority + line.replace("\n", f"\n{priority}")
         return line
 
 
@@ -87,7 +93,7 @@ def setup(
     """Make this process log lines of this form to `fd`; may be called again after a fork."""
     _formatter.who = str(who)
     _formatter.generation = generation
-    _handler.fd = fd
+    reopen(fd)
     logger.handlers = [_handler]
     logger.propagate = False
     logger.setLevel(LEVELS[level])
@@ -99,7 +105,19 @@ def setup(
 def reopen(fd: int) -> int:
     """From now on write to `fd`; returns the old descriptor, which the caller may close."""
     old, _handler.fd = _handler.fd, fd
+    _formatter.for_journal = is_journal(fd, os.environ.get("JOURNAL_STREAM", ""))
     return old
+
+
+def is_journal(fd: int, stream: str) -> bool:
+    """Whether a descriptor is the stream that systemd names, as "device:inode" (systemd.exec(5), $JOURNAL_STREAM)."""
+    if not stream:
+        return False
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return f"{status.st_dev}:{status.st_ino}" == stream
 
 
 def _log_unraisable(unraisable: sys.UnraisableHookArgs) -> None:

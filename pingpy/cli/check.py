@@ -32,11 +32,13 @@ def check(
     as_json: bool = False,
     quiet: bool = False,
     *,
+    bind: bool = True,
     user_code: LoadUserCode = load_user_code,
 ) -> int:
     """Does everything a start does except serve, and says what is wrong; the exit code."""
     try:
-        complaints: Sequence[Complaint] = rehearse(source, user_code=user_code).warnings
+        rehearsed = rehearse(source, user_code=user_code, bind=bind)
+        complaints: Sequence[Complaint] = rehearsed.warnings
     except ConfigError as error:
         complaints = error.complaints
     refused = any(strict or c.severity is Severity.ERROR for c in complaints)

@@ -75,6 +75,11 @@ def versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("-t", "test", is_flag=True, help="Test the configuration, serve nothing.")
 @click.option("-T", "dump", is_flag=True, help="Test it and print it, defaults included.")
 @click.option("-q", "quiet", is_flag=True, help="With -t: say nothing when all is well.")
+@click.option(
+    "--no-bind",
+    is_flag=True,
+    help="With -t: leave the ports alone; a manager may hold them for us.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With -t and -T: for machines.")
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("-d", "--daemon", is_flag=True, help="Go to the background when ready.")
@@ -109,7 +114,11 @@ def test_or_serve(path: str, **options: Any) -> int:
         if options["dump"]:
             return check.dump(source, as_json=options["as_json"], strict=options["strict"])
         return check.check(
-            source, strict=options["strict"], as_json=options["as_json"], quiet=options["quiet"]
+            source,
+            strict=options["strict"],
+            as_json=options["as_json"],
+            quiet=options["quiet"],
+            bind=not options["no_bind"],
         )
     from pingpy.cli.run import serve_file
 

@@ -66,15 +66,18 @@ def rehearse(
     user_code: LoadUserCode = load_user_code,
     look_up_names: bool = True,
     strict: bool = False,
+    bind: bool = True,
 ) -> Rehearsed:
     """Checks all that can be checked; raises ConfigError with all complaints, warnings included.
 
-    `held`: ids of the listeners that we have already and that are not bound once more.
+    `held`: ids of the listeners that we have already and that are not bound once more; without `bind` none is.
     """
     examined = examine(source)
     config = examined.config
     folder = source.folder
     the_plan = plan(config)
+    if not bind:
+        held = {listener.id for listener in the_plan.listeners}
     findings: list[Finding] = [
         *examined.findings,
         *check_certificates(config, folder, datetime.now(UTC)),

@@ -61,6 +61,12 @@ def test_a_port_that_we_hold_is_not_bound_again(told, tmp_path):
         assert told("", listen=listen) == []
 
 
+def test_ports_that_a_manager_holds_for_us_can_be_left_alone(told):
+    with socket.create_server(("127.0.0.1", 0)) as managers:
+        listen = f"127.0.0.1:{managers.getsockname()[1]}"
+        assert told("", listen=listen, bind=False) == []
+
+
 def test_a_free_port_stays_free(told):
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"127.0.0.1:{other.getsockname()[1]}"

@@ -31,7 +31,9 @@ from cython.cimports.worker.plane.h2_frames import (
 
 RUN_BYTES = cython.declare(cython.longlong, 16384)  # output of one connection that stands together
 COPY_BYTES = cython.declare(cython.longlong, 4096)  # below, copying is cheaper than another vector
-MESSAGE_OCTETS = cython.declare(cython.longlong, 16384)  # worth four frames that would cost a point each
+MESSAGE_OCTETS = cython.declare(
+    cython.longlong, 16384
+)  # worth four frames that would cost a point each
 UNSENT_BYTES = cython.declare(cython.longlong, 1 << 18)  # of a connection's output that may wait
 
 
