@@ -85,7 +85,7 @@ def _refuse_if_answered(path: str) -> None:
             probe.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
             return
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             raise AlreadyRunningError("already running, but not answering") from None
         raise AlreadyRunningError(f"already running, pid {peer_of(probe)[0]}")
 

@@ -30,6 +30,7 @@ VERBS = {
     "status": "What is running.",
     "workers": "Every worker of every generation.",
 }
+QUEUE_LOOK_SECONDS = 0.02
 EXIT_FAILED = 1
 EXIT_TIMEOUT = 5
 EXIT_NOT_RUNNING = 6
@@ -141,7 +142,7 @@ def exchange(folder: str, request: dict[str, Any], timeout: float | None) -> dic
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         try:
             sock.settimeout(timeout)
-            sock.connect(path)
+            connect(sock, path, deadline)
             with contextlib.suppress(BrokenPipeError):
                 sock.send(json.dumps(request).encode())
             if deadline is not None:
@@ -161,6 +162,19 @@ def exchange(folder: str, request: dict[str, Any], timeout: float | None) -> dic
         return {"code": 0 if stopping else EXIT_FAILED, "text": text}
     answer: dict[str, Any] = json.loads(data)
     return answer
+
+
+def connect(sock: socket.socket, path: str, deadline: float | None) -> None:
+    """Connect; a full queue, which a socket with a timeout does not wait for, is waited for. Raises OSError."""
+    while True:
+        try:
+            sock.connect(path)
+        except BlockingIOError:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(QUEUE_LOOK_SECONDS)
+        else:
+            return
 
 
 def receive(sock: socket.socket) -> bytes:

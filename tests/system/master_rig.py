@@ -78,11 +78,14 @@ class Rig:
             lines.append(f"# fault: {fault}")
         self.path.write_text("\n".join(lines) + "\n")
 
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(SERVICE), str(self.path), *arguments]
+
     def start(self, *arguments: str, wait: bool = True) -> Rig:
         environ = {**os.environ, "PYTHONPATH": str(ROOT), **self.environ}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(SERVICE), str(self.path), *arguments],
+                self.command(*arguments),
                 stderr=log,
                 stdout=log,
                 env=environ,
