@@ -179,16 +179,16 @@ def inherit(sock: socket.socket, seconds: float = RECEIVE_SECONDS) -> Inheritanc
                 raise HandOffError(f"{len(body['ids'])} descriptors announced, {len(fds)} came")
             for id_, fd in zip(body["ids"], fds, strict=True):
                 _file(estate, groups, id_, fd)
-            send(sock, "ACK", {"i": body["i"]})
+            _acknowledge(sock, "ACK", {"i": body["i"]})
         for _ in range(int(welcome["states"])):
             _, body, fds = _expect(sock, "STATE", deadline)
             if body["name"] == REGION and len(fds) == 1:
                 estate.region_fd = fds[0]
-                send(sock, "ACK", {"name": REGION})
+                _acknowledge(sock, "ACK", {"name": REGION})
             else:
                 for fd in fds:
                     os.close(fd)
-                send(sock, "SKIP", {"name": body["name"]})
+                _acknowledge(sock, "SKIP", {"name": body["name"]})
     except (OSError, KeyError, ValueError, TypeError) as error:
         close_all(estate)
         raise HandOffError(f"hand-over failed: {error!r}") from error
@@ -197,6 +197,12 @@ def inherit(sock: socket.socket, seconds: float = RECEIVE_SECONDS) -> Inheritanc
         raise
     estate.complete = True
     return estate
+
+
+def _acknowledge(sock: socket.socket, kind: str, body: dict[str, Any]) -> None:
+    """An old master that is gone by now has still given what it gave; whether it was all shows when we read on."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        send(sock, kind, body)
 
 
 def _file(estate: Inheritance, groups: dict[str, Any], id_: str, fd: int) -> None:

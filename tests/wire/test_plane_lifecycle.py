@@ -29,6 +29,20 @@ def test_a_request_under_way_is_answered_and_then_the_end_said(plane: Rig) -> No
     assert (message.body, message.get(b"Connection")) == (b"ok", b"close")
 
 
+def test_requests_sent_ahead_are_answered_and_the_last_one_says_the_end(plane: Rig) -> None:
+    client = plane.client(GET % 1 + GET % 2)
+    origin = plane.origin()
+    plane.settle(0.01)
+    plane.plane.drain(60000)
+    origin.send(OK)
+    plane.until(lambda: b"GET /2 " in origin.got or len(plane.origins[0].ends) > 1)
+    plane.origins[0].ends[-1].send(OK)
+    first, second = plane.responses(client, 2)
+    assert (first.body, first.get(b"Connection")) == (b"ok", None)
+    assert (second.body, second.get(b"Connection")) == (b"ok", b"close")
+    plane.ended(client, "fin")
+
+
 def test_an_idle_connection_has_a_little_time_for_a_request_on_its_way(plane: Rig) -> None:
     client, other = idle(plane), idle(plane)
     plane.plane.drain(300)

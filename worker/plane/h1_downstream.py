@@ -65,7 +65,12 @@ class H1Downstream(H1Requests):
 
     def persistence(self):
         """What the Connection field of the response must say."""
-        if not self.persistent or self.until_close or self.services.draining:
+        # A request that is here already is answered even in a drain: its answer says that it is the last one.
+        if (
+            not self.persistent
+            or self.until_close
+            or (self.services.draining and not self.carry_size)
+        ):
             self.persistent = False
             return PERSIST_CLOSE
         if self.exchange.request.minor == 0:
