@@ -218,10 +218,13 @@ ROWS = {
         ),
     ),
     22: Row(
-        "accepted and silent, half a head, pipelined, 100 pending",
+        "accepted and silent, half a head, an HTTP/2 preface, pipelined, 100 pending",
         "HUP, USR2",
-        ("fault_matrix_workers: 22_clients_in_awkward_moments_get_their_first_answer",),
-        later="in a TLS handshake, behind an HTTP/2 preface: neither is served on a listener",
+        (
+            "fault_matrix_workers: 22_clients_in_awkward_moments_get_their_first_answer",
+            "fault_matrix_workers: 22_an_http2_preface_without_a_request_may_still_have_one",
+        ),
+        later="in the middle of a TLS handshake: TLS is not served",
     ),
     23: Row(
         "log folder gone, ENOSPC, rotated file, storm of reopens",

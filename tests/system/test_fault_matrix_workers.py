@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 
+import h2.connection
 import pytest
 from master_rig import alive, cmdline
 from matrix_rig import Mixed, Real, decreased, kill, until
@@ -204,6 +205,26 @@ def test_19_signals_to_the_whole_group_reach_the_master_alone(rig):
     os.killpg(rig.process.pid, signal.SIGINT)
     assert rig.process.wait(20) == 0
     assert not any(alive(pid) and b"pingpy" in cmdline(pid) for pid in pids)
+
+
+def test_22_an_http2_preface_without_a_request_may_still_have_one(rig):
+    rig.start()
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    with Mixed(rig) as load, connect(rig, client.data_to_send()) as sock:
+        client.receive_data(sock.recv(65536))
+        assert rig.tell("reload", no_probation=True, timeout=60)["code"] == 0
+        head = {":method": "GET", ":path": "/bytes/100", ":scheme": "http", ":authority": "x"}
+        client.send_headers(1, list(head.items()), end_stream=True)
+        sock.sendall(client.data_to_send())
+        # Read frame by frame (RFC 9113 section 4.1): h2 has no ears for a stream after the first GOAWAY.
+        file, frames = sock.makefile("rb"), []
+        while not (frames and frames[-1][0] == 0 and frames[-1][1] & 1):  # DATA, END_STREAM
+            prefix = file.read(9)
+            assert len(prefix) == 9, frames
+            frames.append((prefix[3], prefix[4], file.read(int.from_bytes(prefix[:3], "big"))))
+    assert sum(len(payload) for kind, _, payload in frames if kind == 0) == 100
+    load.nothing_lost()
 
 
 @pytest.mark.parametrize("verb", ["reload", "upgrade"])
