@@ -73,6 +73,8 @@ class Bench:
         def take(name: str) -> Slice:
             server = self.servers[name]
             port = server.big_port if row.big_buffers else server.port
+            if row.load.streams:
+                port = server.h2_port or server.port
             return measure(server, self.generator, row.load, self.plan, port)
 
         return interleave(here, self.plan.rounds, take)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark import h2load
+
 SOURCES = Path(__file__).parent / "load"
 
 
@@ -20,6 +22,7 @@ class Load:
     close_each: bool = False
     body_bytes: int = 0
     rate: float = 0
+    streams: int = 0  # HTTP/2, so many at once on each connection; by h2load
     websocket: bool = (
         False  # one connection each for good; a message of 64 bytes and its echo are one request
     )
@@ -48,6 +51,7 @@ class Generator:
 
     def __init__(self, program: Path, origin_port: int, cpu: int | None) -> None:
         pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
+        self.cpu = cpu
         self.process = subprocess.Popen(
             [*pin, str(program), str(origin_port)],
             stdin=subprocess.PIPE,
@@ -72,6 +76,8 @@ class Generator:
 
     def run(self, port: int, load: Load, seconds: float, requests: int = 0) -> dict[str, Any]:
         """Put this load on a port, and check that what came back was whole."""
+        if load.streams:
+            return h2load.run(port, load.path, load.connections, load.streams, seconds, self.cpu)
         result = self.order(
             f"run port={port} connections={load.connections} seconds={seconds} path={load.path}"
             f" close={int(load.close_each)} body={load.body_bytes} rate={load.rate}"

@@ -56,6 +56,7 @@ def measure(
     after = accounting.cpu_us(counted), accounting.cpu_us(pids), accounting.cpu_us([generator.pid])
     wall_us = (time.monotonic() - wall) * 1e6
     own, all_of_it, of_load = (late - early for early, late in zip(before, after, strict=True))
+    of_load += result.get("cpu_us", 0)  # of a generator that came and went
     user, kernel = perf.stop() if perf else (0, 0)
     good = max(1, result["requests"])
     return Slice(

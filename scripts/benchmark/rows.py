@@ -81,6 +81,13 @@ ROWS = (
     Row("post", "POST, 10 KiB body", Load("/post", body_bytes=10240)),
     Row("chunked", "answers in chunks, 10 KiB", Load("/chunked")),
     Row(
+        "h2",
+        "HTTP/2, 1 KiB, 16 connections of 32 streams",
+        Load(connections=16, streams=32),
+        ("nginx", "haproxy", "pingpy"),
+        (Bar("pingpy", "nginx", 2.0, 3.0),),
+    ),
+    Row(
         "websocket",
         "WebSocket, messages of 64 bytes and their echo",
         Load("/websocket", websocket=True),

@@ -22,12 +22,13 @@ START_SECONDS = 60.0
 
 @dataclass
 class Server:
-    """One proxy under test. Its ports: the first for most rows, "big" for the row with long bodies."""
+    """One proxy under test. Its ports: the first for most rows, others where one port cannot do it all."""
 
     name: str
     command: list[str]
     port: int
     big_port: int = 0
+    h2_port: int = 0  # of HTTP/2 by prior knowledge, where it is not the first
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -143,12 +144,13 @@ def available(directory: Path, origin_port: int, base_port: int) -> dict[str, Se
     port = next(ports)
     found["relay"] = Server("relay", [relay, str(port), str(origin_port)], port, port)
     if nginx := shutil.which("nginx"):
-        port, big = next(ports), next(ports)
-        places = {"PORT": port, "BIG_PORT": big, "ORIGIN": origin_port, "DIR": directory}
+        port, big, h2 = next(ports), next(ports), next(ports)
+        places = {"PORT": port, "BIG_PORT": big, "H2_PORT": h2, "ORIGIN": origin_port}
+        places["DIR"] = directory
         path = fill("nginx.conf", directory / "nginx.conf", **places)
         log = f"{directory}/nginx.error.log"
         command = [nginx, "-p", str(directory), "-e", log, "-c", str(path)]
-        found["nginx"] = Server("nginx", command, port, big)
+        found["nginx"] = Server("nginx", command, port, big, h2)
     if haproxy := shutil.which("haproxy"):
         port = next(ports)
         places = {"PORT": port, "ORIGIN": origin_port, "DIR": directory}
@@ -159,7 +161,7 @@ def available(directory: Path, origin_port: int, base_port: int) -> dict[str, Se
         places = {"PORT": port, "ORIGIN": origin_port, "DIR": directory}
         path = fill("Caddyfile", directory / "Caddyfile", **places)
         command = [caddy, "run", "--config", str(path), "--adapter", "caddyfile"]
-        found["caddy"] = Server("caddy", command, port, port, {"GOMAXPROCS": "1"})
+        found["caddy"] = Server("caddy", command, port, port, environment={"GOMAXPROCS": "1"})
     if PINGORA.exists():
         port = next(ports)
         command = [str(PINGORA), str(port), str(origin_port), f"{directory}/pingora.access.log"]
