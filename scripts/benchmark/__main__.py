@@ -7,13 +7,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmark import accounting, extras, instructions, reload, report
+from benchmark import accounting, endurance, extras, instructions, reload, report
 from benchmark.generator import Generator, build
 from benchmark.rounds import Plan, Samples, Slice, interleave, measure
 from benchmark.rows import ROWS, Row, judge
 from benchmark.servers import ROOT, Server, available, build_pingora
 
 ORIGIN_PORT = 18000
+LONG_PORTS, LONG_COUNTS = (ORIGIN_PORT + 700, ORIGIN_PORT + 701), (200, 20)
 EXTRAS = ("memory", "latency", "growth", "reuse")
 
 
@@ -22,6 +23,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("what", nargs="?", default="cost", choices=["cost", "reload"])
     parser.add_argument("--reloads", type=int, default=20)
+    parser.add_argument(
+        "--long", action="store_true", help="reload: 200 reloads and 20 upgrades of pingpy alone"
+    )
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each slice")
     parser.add_argument("--rows", nargs="*", default=[row.name for row in ROWS])
@@ -143,7 +147,11 @@ def main() -> None:
         os.chmod(scratch, 0o755)  # nginx's worker is another user
         if options.what == "reload":
             program = ROOT / "build" / "benchmark" / "loadgen"
-            reload.run(program, Path(scratch), options.reloads, options.servers)
+            if options.long:
+                found = endurance.run(program, Path(scratch), LONG_PORTS, LONG_COUNTS, print)
+                print("\n".join(found.lines()))
+            else:
+                reload.run(program, Path(scratch), options.reloads, options.servers)
             return
         bench = Bench(options, Path(scratch))
         try:

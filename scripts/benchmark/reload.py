@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark import report
 from benchmark.generator import Generator
 from benchmark.reload_clients import Clients, percentile_ms
 from benchmark.servers import HERE, Server, fill, one_rule, pingpy
@@ -118,8 +119,18 @@ def line(contender: Contender, clients: Clients, moments: list[float]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def surroundings() -> dict[str, str]:
+    """What else the machine does: a time means little without."""
+    return {
+        "cpus": str(len(os.sched_getaffinity(0))),
+        "load before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+    }
+
+
 def run(program: Path, directory: Path, reloads: int, only: list[str] | None) -> None:
-    """Print the table, a line for each server as it is known."""
+    """Print where and when, and the table, a line for each server as it is known."""
+    for key, value in {**report.machine(), **surroundings()}.items():
+        print(f"{key:12} {value}")
     print(
         "| server, action | answered | lost | races | truncated | closed cleanly"
         " | p99 ms outside | p99 ms during |\n| --- |" + " ---: |" * 7

@@ -19,6 +19,7 @@ VERSIONS = {
     "nginx": ["nginx", "-v"],
     "haproxy": ["haproxy", "-v"],
     "caddy": ["caddy", "version"],
+    "gunicorn": [sys.executable, "-m", "gunicorn", "--version"],
     "pingpy": [sys.executable, "-m", "pingpy", "--version"],
 }
 
