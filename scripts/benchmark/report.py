@@ -93,6 +93,8 @@ def markdown(rows: list[tuple[Row, Samples]]) -> str:
     for row, samples in rows:
         cells = [f"{median(samples[n], 'us'):.1f}" if n in samples else "" for n in names]
         lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
+        if row.reference not in samples:
+            continue
         times = [ratio(samples, row.reference, name) for name in names]
         cells = ["" if found is None else f"{found:.2f}" for found in times]
         lines.append(f"| ... times as cheap as {row.reference} | " + " | ".join(cells) + " |")
