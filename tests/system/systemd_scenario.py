@@ -272,6 +272,31 @@ def keeps_its_queue_when_all_are_killed() -> dict[str, Any]:
     return {"refused": refused, "answers": answers, "dead": dead, "state": until(is_active)}
 
 
+def gives_a_port_up() -> dict[str, Any]:
+    """The manager's copy of a socket must go with the address, else clients would hang in a queue that nobody reads."""
+    CONFIG.write_text((TEXT % "both").replace('"0.0.0.0:80"', '"0.0.0.0:80", "0.0.0.0:81"'))
+    added = run("systemctl", "reload", UNIT, seconds=120)
+    opened = knock(81)
+    run("systemctl", "kill", "-s", "KILL", UNIT)
+    kept = knock(81)
+    until(lambda: get("/says") == "both" and is_active())
+    write("third")
+    removed = run("systemctl", "reload", UNIT, seconds=120)
+    closed = until(lambda: not knock(81))
+    run("systemctl", "restart", UNIT)
+    found = {"added": added, "opened": opened, "kept": kept, "removed": removed, "closed": closed}
+    return {**found, "says": until(lambda: get("/says")), "still_closed": not knock(81)}
+
+
+def knock(port: int) -> bool:
+    """Whether a connection is taken."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
 def is_active() -> str:
     state = shown("ActiveState")
     return state if state == "active" else ""
@@ -343,6 +368,7 @@ SCENES: tuple[Callable[[], dict[str, Any]], ...] = (
     reopens_its_log,
     comes_back_after_its_master_was_killed,
     keeps_its_queue_when_all_are_killed,
+    gives_a_port_up,
     is_watched,
     journal,
     is_activated_by_its_socket,

@@ -38,5 +38,7 @@ def test_reloads_and_upgrades_under_load_lose_nothing_and_leave_nothing(tmp_path
     assert last.processes == first.processes
     assert last.master_descriptors <= first.master_descriptors + 3
     assert last.tree_descriptors <= first.tree_descriptors + SLACK_DESCRIPTORS
+    if os.environ.get("PINGPY_SANITIZED"):
+        return  # the sanitizers keep what was freed
     assert last.master_kib <= first.master_kib + SLACK_KIB
     assert last.tree_kib <= first.tree_kib + SLACK_KIB

@@ -131,6 +131,13 @@ def test_who_connects_while_all_are_dead_is_served_by_the_next_ones(seen):
     assert scene["state"] == "active"
 
 
+def test_a_removed_address_leaves_the_managers_store_too(seen):
+    scene = seen["gives_a_port_up"]
+    assert (scene["added"][0], scene["opened"], scene["kept"]) == (0, True, True), scene
+    assert (scene["removed"][0], scene["closed"], scene["still_closed"]) == (0, True, True), scene
+    assert scene["says"] == "third"
+
+
 def test_the_watchdog_is_fed_and_bites(seen):
     scene = seen["is_watched"]
     assert scene["lived"]
