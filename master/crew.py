@@ -206,6 +206,8 @@ class Crew:
     def heard(self, worker: Worker, message: control.Message, now: float) -> None:
         """A worker's message; nonsense is answered with its death."""
         worker.beat_at = now
+        if worker.ending and not isinstance(message, control.Fatal):
+            return  # it was told to go: what it says of itself moves no deadline of ours
         try:
             self._heard(worker, message, now)
         except UnlawfulError as error:

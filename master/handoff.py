@@ -4,7 +4,8 @@
     old ─ WELCOME{proto,gen,listeners,logs} ─► new
     old ─ FDS{ids,i,n} + descriptors ─► new ─ ACK{i} ─► old         (at most 64 at a time)
     old ─ STATE{name,version,bytes} + memfd ─► new ─ ACK | SKIP ─► old
-    new ─ PROGRESS* READY ─► old ─ COMMIT ─► new ─ ACCEPTING ─► old ─ OWNER ─► new ─ OWNED ─► old ─ BYE ─► new
+    new ─ PROGRESS* READY ─► old ─ COMMIT ─► new ─ ACCEPTING ─► old
+    old ─ PING ─► new ─ PONG ─► old ─ OWNER ─► new ─ OWNED ─► old ─ BYE ─► new
 
 The superseded one also says DRAINING{workers,connections,active} each second, and RELOAD for a HUP that
 had to wait for the outcome. Either side passes REOPEN on. Either side may say ABORT{why}; an unknown type is
@@ -29,8 +30,10 @@ from pingpy.control import MAX_FDS, ControlError, receive_packet, send_packet
 PROTOCOLS: Final = (1,)
 RECEIVE_SECONDS: Final = 10.0
 REGION: Final = "shared-memory"
-_FROM_NEW: Final = "HELLO PROGRESS READY ACCEPTING OWNED ACK SKIP ABORT UNKNOWN"
-_FROM_OLD: Final = "WELCOME REFUSE FDS STATE COMMIT OWNER DRAINING STATS BYE STOP RELOAD REOPEN"
+_FROM_NEW: Final = "HELLO PROGRESS READY ACCEPTING OWNED ACK SKIP ABORT UNKNOWN PONG"
+_FROM_OLD: Final = (
+    "WELCOME REFUSE FDS STATE COMMIT OWNER DRAINING STATS BYE STOP RELOAD REOPEN PING"
+)
 KNOWN: Final = frozenset(f"{_FROM_NEW} {_FROM_OLD}".split())
 
 

@@ -53,6 +53,8 @@ class Takeover:
                 self._go(now)
             case (Stage.PROBATION | Stage.GOING, "OWNER"):
                 self._own(told=True)
+            case (_, "PING"):
+                self.out.put(actions.TellPeer("PONG"))
             case (_, "ABORT") if self.stage is not Stage.OWNER:
                 self.back_out(f"the old master said: {event.body.get('why', 'abort')}", tell=False)
             case _:

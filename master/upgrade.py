@@ -1,8 +1,8 @@
 """The old master's side of an upgrade: it gives everything away, waits for proof, and only then lets go.
 
     STARTING ─HELLO─► HANDING ─all acknowledged─► WAIT_READY ─READY─► COMMITTED ─ACCEPTING─► PROBATION
-        └───────────────┴──────────────────────────┴── rolled back ──────┴─────────────────────┘ │ time
-                                                                      GONE ◄─ RETIRING ◄─OWNED─ OWNING
+        └───────────────┴──────────────────────────┴── rolled back ──────┴─────────────────────┤ │ time
+                                                GONE ◄─ RETIRING ◄─OWNED─ OWNING ◄─sign of life─ ASKING
 
 Ownership (pid file, MAINPID) goes over at the end of probation and not before: systemd kills the whole
 control group when the main process dies, so whoever may still have to resume must stay the main process.
@@ -23,6 +23,7 @@ from master.reload import REFUSED, Waiter
 HELLO_SECONDS: Final = 10.0
 HANDING_SECONDS: Final = 10.0
 ACCEPTING_SECONDS: Final = 5.0
+PONG_SECONDS: Final = 5.0
 OWNED_SECONDS: Final = 5.0
 MARGIN_SECONDS: Final = 10.0  # the new master's own patience ends first, and it says why
 LONGEST_WAIT_FACTOR: Final = 5  # how far PROGRESS may extend upgrade_timeout
@@ -36,6 +37,7 @@ class Stage(Enum):
     WAIT_READY = "waiting for the new master"
     COMMITTED = "committed"
     PROBATION = "probation"
+    ASKING = "asking for a sign of life"
     OWNING = "ownership"
     RETIRING = "retiring"
     ROLLED_BACK = "rolled_back"
@@ -72,7 +74,7 @@ class Upgrade:
     @property
     def committed(self) -> bool:
         """Whether our own workers were told to drain."""
-        return self.stage in (Stage.PROBATION, Stage.OWNING, Stage.RETIRING)
+        return self.stage in (Stage.PROBATION, Stage.ASKING, Stage.OWNING, Stage.RETIRING)
 
     @property
     def over(self) -> bool:
@@ -101,6 +103,8 @@ class Upgrade:
                 self.out.put(actions.TellPeer("COMMIT", {"deadline": ACCEPTING_SECONDS}))
             case (Stage.COMMITTED, "ACCEPTING"):
                 self._begin_probation(now)
+            case (Stage.ASKING, "PONG" | "UNKNOWN"):
+                self._give_ownership(now)
             case (Stage.OWNING, "OWNED"):
                 self._retire(now)
             case (_, "PROGRESS" | "UNKNOWN"):
@@ -122,7 +126,9 @@ class Upgrade:
         if now < self.deadline:
             return
         if self.stage is Stage.PROBATION:
-            self._give_ownership(now)
+            # Its workers may do well while it hangs itself: nobody must get a service that obeys no command.
+            self.stage, self.deadline = Stage.ASKING, now + PONG_SECONDS
+            self.out.put(actions.TellPeer("PING"))
         elif self.stage is Stage.OWNING:
             self._retire(now)
         elif self.stage not in (Stage.RETIRING, Stage.ROLLED_BACK):

@@ -229,8 +229,9 @@ class Lifecycle:
         if load.connections == 0 and not actions:
             return actions + self._nothing_left()
         if now >= draining.started + draining.limits.deadline_seconds:
-            if load.requests and not draining.requests_ended:
-                actions.append(Note(f"drain deadline: {load.requests} requests are cut"))
+            if not draining.requests_ended:
+                if load.requests:
+                    actions.append(Note(f"drain deadline: {load.requests} requests are cut"))
                 actions.append(EndRequests())
             draining.requests_ended = True
         return actions + self._tunnels(draining, now, load)

@@ -284,7 +284,9 @@ class WorkerLoop:
         stats = self._plane.stats()
         # A response without an end (an event stream) is not a request to wait for: it drains as tunnels do.
         streams = stats.get("streams", 0)
-        return Load(stats["clients"], stats["active"] - streams, stats.get("tunnels", 0) + streams)
+        # One HTTP/2 connection may have several, or one beside a request: the difference is for a log line.
+        requests = max(stats["active"] - streams, 0)
+        return Load(stats["clients"], requests, stats.get("tunnels", 0) + streams)
 
     def _start_accepting(self, plane: Plane, resumed: bool) -> None:
         if resumed:

@@ -174,6 +174,7 @@ ROWS = {
             "fault_matrix_upgrade: "
             "17_usr2_to_the_new_one_on_probation_is_refused_and_it_takes_over_all_the_same",
             "fault_matrix_upgrade: 17_term_to_the_new_one_before_the_commit_undoes_the_upgrade",
+            "fault_matrix_upgrade: 17_a_new_master_that_hangs_on_probation_does_not_get_the_service",
             "fault_matrix_upgrade: 17_a_failed_upgrade_does_not_stand_in_the_way_of_the_next",
             "fault_matrix_upgrade: 17_a_reload_that_waits_for_an_upgrade_is_done_by_the_new_master",
             "master_upgrade: hup_and_usr2_are_refused_while_the_parent_is_on_probation",

@@ -312,6 +312,17 @@ def test_17_term_to_the_new_one_before_the_commit_undoes_the_upgrade(fake):
     assert fake.pid_in_file() == fake.process.pid
 
 
+def test_17_a_new_master_that_hangs_on_probation_does_not_get_the_service(fake):
+    fake.write(probation=1)
+    assert fake.tell("reload", no_probation=True)["code"] == 0
+    fake.signal("USR2")
+    new = until(lambda: fake.pid_in_file(".new"), 30)
+    kill(new, "STOP")
+    until(lambda: "upgrade rolled back: the new master did not answer in time" in fake.log(), 40)
+    until(lambda: not alive(new) and fake.settled(2), 30)
+    assert fake.pid_in_file() == fake.process.pid
+
+
 def test_17_a_failed_upgrade_does_not_stand_in_the_way_of_the_next(fake):
     for number in range(2):
         fake.write(fault="die-at-once")

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from master_world import World, plan
 
-from master import events
+from master import actions, events
 from master.crew import ACCEPTING_SECONDS, Mode
 from master.supervisor import Phase
+from master.takeover import Stage
 from pingpy import control
 
 
@@ -18,16 +19,20 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.client = 0
+        self.elder = False  # whether the master that we take over from is still there
         self.asked: set[int] = set()
         self.faults = (
             0  # deaths and freezes so far: only without them must somebody accept at every moment
         )
 
-    @initialize(workers=st.integers(1, 4), scout=st.booleans())
-    def start(self, workers: int, scout: bool) -> None:
+    @initialize(workers=st.integers(1, 4), scout=st.booleans(), newcomer=st.booleans())
+    def start(self, workers: int, scout: bool, newcomer: bool) -> None:
         self.world = World(with_scout=scout)
-        self.world.begin(plan(worker_count=workers, min_workers=workers))
-        self.world.settle()
+        self.elder = newcomer
+        the_plan = plan(worker_count=workers, min_workers=workers)
+        self.world.begin(the_plan, taking_over=newcomer)
+        if not newcomer:
+            self.world.settle()
 
     def alive(self) -> bool:
         return self.world.exit is None
@@ -117,7 +122,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(
-            ["HELLO", "RECEIVED", "READY", "ACCEPTING", "OWNED", "PROGRESS", "ABORT"]
+            ["HELLO", "RECEIVED", "READY", "ACCEPTING", "PONG", "OWNED", "PROGRESS", "ABORT"]
         )
     )
     @precondition(lambda self: self.alive() and self.world.peer)
@@ -129,6 +134,24 @@ class Machine(RuleBasedStateMachine):
     def the_successor_dies(self) -> None:
         self.world.peer = False
         self.world.feed(events.PeerGone("died", died=True))
+
+    @rule(
+        name=st.sampled_from(
+            ["COMMIT", "COMMIT", "PING", "OWNER", "DRAINING", "RELOAD", "REOPEN", "ABORT", "STOP"]
+        )
+    )
+    @precondition(lambda self: self.alive() and self.elder)
+    def the_old_master_says(self, name: str) -> None:
+        before = self.world.supervisor.takeover
+        self.world.feed(events.PeerSaid(name, {}, elder=True))
+        if name == "OWNER" and before and self.world.supervisor.takeover is None:
+            self.world.peer = False  # it only drains: a successor of our own may come
+
+    @rule()
+    @precondition(lambda self: self.alive() and self.elder)
+    def the_old_master_dies(self) -> None:
+        self.elder = self.world.peer = False
+        self.world.feed(events.PeerGone("closed", elder=True))
 
     @rule()
     @precondition(lambda self: self.alive() and not self.world.peer)
@@ -168,6 +191,19 @@ class Machine(RuleBasedStateMachine):
             if crew.mode is Mode.SERVING and accepting:
                 held = set().union(*(w.holds for w in accepting))
                 assert held >= set(range(crew.listener_slots)), (repr(crew), held)
+
+    @invariant()
+    def nothing_is_accepted_before_the_old_master_commits_or_is_gone(self) -> None:
+        takeover = self.world.supervisor.takeover
+        if takeover and takeover.stage in (Stage.BUILDING, Stage.WAIT_COMMIT):
+            assert not self.world.accepting()
+
+    @invariant()
+    def an_owner_is_no_newcomer_and_a_newcomer_names_itself_nowhere(self) -> None:
+        takeover = self.world.supervisor.takeover
+        if takeover and not takeover.orphaned:
+            assert actions.WritePidFile() not in self.world.done
+            assert actions.OpenControl() not in self.world.done
 
     @invariant()
     def at_most_one_upgrade(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from master_world import PLAN, plan, running
+from master_world import PLAN, World, plan, running
 
 from master import actions
 from master.supervisor import Phase
@@ -133,3 +133,28 @@ def test_without_a_delay_a_stop_gives_the_listeners_up_at_once():
     world.signal("TERM")
     assert world.did(actions.CloseListeners)
     assert world.did(actions.Relinquish)
+
+
+def test_a_worker_that_was_asked_for_its_stack_is_killed_whatever_it_says_then():
+    world = World().begin()
+    late = world.of(1)[0]
+    world.step(late)
+    late.frozen = True
+    world.wait(61)
+    assert actions.Kill(late.id, "ABRT") in world.done
+    world.say(late, control.Ready())
+    world.wait(6)
+    assert actions.Kill(late.id, "KILL") in world.done
+
+
+def test_a_worker_that_was_stopped_is_killed_even_if_it_says_that_it_leaves():
+    world = running()
+    world.signal("INT")
+    late = world.of(1)[0]
+    late.inbox.clear()
+    world.wait(2.1)
+    assert late.inbox == ["Stop"]
+    late.frozen = True
+    world.say(late, control.Leaving("SIGTERM"))
+    world.wait(3)
+    assert actions.Kill(late.id, "KILL") in world.done

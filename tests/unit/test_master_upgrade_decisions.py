@@ -24,6 +24,8 @@ def test_an_upgrade_commits_drains_and_gives_ownership_away_at_the_end_of_probat
     assert world.accepting() == set()
     assert world.supervisor.phase is Phase.PARENT_PROBATION
     world.wait(10.1)
+    assert told(world)[-1] == "PING"
+    world.feed(events.PeerSaid("PONG"))
     order = [(type(a).__name__, getattr(a, "what", getattr(a, "name", ""))) for a in world.done]
     assert order.index(("Announce", "mainpid")) < order.index(("TellPeer", "OWNER"))
     world.feed(events.PeerSaid("OWNED"))
@@ -177,6 +179,7 @@ def upgraded(world: World) -> None:
     for name in ("HELLO", "RECEIVED", "READY", "ACCEPTING"):
         world.feed(events.PeerSaid(name, {"pid": 7}))
     world.wait(10.1)
+    world.feed(events.PeerSaid("PONG"))
     world.feed(events.PeerSaid("OWNED"))
 
 
@@ -217,6 +220,8 @@ def test_the_pid_file_is_replaced_and_never_missing_at_the_flip():
     world = upgrading(running())
     world.feed(events.PeerSaid("ACCEPTING"))
     world.wait(10.1)
+    world.feed(events.PeerSaid("UNKNOWN", {"name": "PING"}))  # an older version is alive, too
+    assert actions.TellPeer("OWNER", {}) in world.done
     assert not any(isinstance(a, actions.RemovePidFile) for a in world.done)
 
 
@@ -246,3 +251,20 @@ def test_a_new_master_left_alone_gives_up_in_time_when_no_worker_becomes_ready()
         worker.frozen = True
     world.wait(70)
     assert world.exit is not None or world.supervisor.phase is Phase.STOPPING
+
+
+def test_a_new_master_that_shows_no_life_at_the_end_of_probation_is_undone():
+    world = upgrading(running())
+    world.feed(events.PeerSaid("ACCEPTING"))
+    world.settle()
+    world.wait(16)
+    world.settle()
+    assert world.replies[1].code == 4
+    assert world.accepting() == {1}
+    assert not any(isinstance(a, actions.Announce) and a.what == "mainpid" for a in world.done)
+
+
+def test_the_new_master_shows_life_when_asked():
+    world = taking_over()
+    world.feed(events.PeerSaid("PING", elder=True))
+    assert told(world)[-1] == "PONG"

@@ -107,6 +107,13 @@ def test_requests_are_cut_at_their_deadline_and_tunnels_stay():
     assert life.tick(61.0, Load(2, 0, 2)) == []
 
 
+def test_whatever_is_there_at_the_deadline_is_looked_through_for_requests_once():
+    life = accepting()
+    life.drain(RELOAD, 0.0)
+    assert life.tick(60.0, Load(3, 0, 3)) == [EndRequests()]
+    assert life.tick(60.1, Load(3, 0, 3)) == []
+
+
 def test_tunnels_are_ended_over_the_last_fifth_of_their_time():
     life = accepting()
     life.drain(Drain("reload", 10, 100, 5), 0.0)
