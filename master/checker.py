@@ -146,5 +146,6 @@ def plan_from_dict(body: dict[str, Any]) -> Plan:
             "error_log": LogPlan(**body["error_log"]),
             "drain": DrainPlan(**body["drain"]),
             "control_users": tuple(body["control_users"]),
+            "secret_files": tuple(body.get("secret_files", ())),
         }
     )

@@ -28,6 +28,7 @@ class Birth(Protocol):
     log_level: str
     config_hash: str
     orphan_timeout_seconds: float
+    secrets: dict[str, bytes]
 
 
 @dataclass(slots=True)
@@ -65,8 +66,8 @@ class Children:
         try:
             slab = self.region.claim_slab(generation, slot, role)
         except SlabsExhaustedError:
-            ours.close()
-            theirs.close()
+            for end in (ours, theirs):
+                end.close()
             raise
         context = WorkerContext(
             generation=generation,
@@ -81,6 +82,7 @@ class Children:
             config_hash=birth.config_hash,
             orphan_timeout_seconds=birth.orphan_timeout_seconds,
             upgraded=self.upgraded,
+            secrets=birth.secrets,
         )
         spec = ChildSpec(
             name="scout" if slot == SCOUT_SLOT else f"worker {slot}",
@@ -102,8 +104,7 @@ class Children:
         finally:
             theirs.close()
         self.region.slab(slab).pid = pid
-        child = Child(worker, generation, slot, pid, pidfd, ours, slab)
-        self.by_worker[worker] = child
+        child = self.by_worker[worker] = Child(worker, generation, slot, pid, pidfd, ours, slab)
         return child
 
     def send(self, worker: int, message: Message, fds: Sequence[int] = ()) -> None:

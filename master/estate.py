@@ -15,6 +15,7 @@ from master.listeners import Listeners
 from master.logfiles import LogFiles
 from master.pidfile import PidFile
 from master.process import Identity, identity
+from master.secret_files import read_secrets
 from master.successor import Origin
 from master.systemd import Notifier
 from pingpy.config.plan import ListenerPlan, Plan
@@ -61,6 +62,7 @@ class Generation:
     log_level: str
     config_hash: str
     orphan_timeout_seconds: float
+    secrets: dict[str, bytes] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -82,8 +84,9 @@ class Estate:
     started_at: float = 0.0
 
     def enrol(self, number: int, source: ConfigSource, plan: Plan) -> Generation:
-        """Remember a generation; raises LookupError for an unknown user, LogFileError."""
+        """Remember a generation; raises LookupError for an unknown user, LogFileError, SecretFileError."""
         who = identity(plan.user, plan.group)
+        secrets = read_secrets(plan.secret_files, source.folder)
         self.logs.open_all(plan)
         generation = Generation(
             plan=plan,
@@ -93,6 +96,7 @@ class Estate:
             log_level=plan.log_level,
             config_hash=source.sha256,
             orphan_timeout_seconds=plan.drain.orphan_seconds,
+            secrets=secrets,
         )
         self.generations[number] = generation
         return generation

@@ -14,6 +14,7 @@ from master.listeners import BindError
 from master.logfiles import LogFileError
 from master.peer import Peer
 from master.process import raise_open_files
+from master.secret_files import SecretFileError
 from master.status import describe
 from pingpy import control, log
 from pingpy.control import MAX_FDS, SCOUT_SLOT
@@ -131,7 +132,7 @@ class Performer:
             self.estate.enrol(action.generation, source, plan)
             raise_open_files(plan.open_files)
             slots = self.estate.listeners.bind(plan.listeners, plan.worker_count)
-        except (BindError, LogFileError, LookupError) as error:
+        except (BindError, LogFileError, LookupError, SecretFileError) as error:
             self.loop.post(Bound(action.ticket, 0, str(error)))
             return
         for warning in self.estate.listeners.warnings + self.estate.logs.warnings:

@@ -21,8 +21,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class WorkerContext:
     config_hash: str
     orphan_timeout_seconds: float = 30.0
     upgraded: bool = False  # born in a master that took over from another one
+    # Certificates and keys by the names in the configuration: the master read them with its privileges.
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +237,13 @@ def decode(packet: bytes) -> Message:
 def _build(kind: type[Message], body: dict[str, Any]) -> Message:
     # Fields this version does not know are dropped: a newer peer may say more.
     values = {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.name not in body:
-            if field.default is MISSING:
-                raise ValueError(f"{field.name} is missing")
+    for part in fields(kind):  # type: ignore[arg-type]
+        if part.name not in body:
+            if part.default is MISSING:
+                raise ValueError(f"{part.name} is missing")
             continue
-        value = body[field.name]
-        if field.name == "items":
+        value = body[part.name]
+        if part.name == "items":
             known = {item.name for item in fields(ListenerItem)}
             value = tuple(
                 ListenerItem(**{key: entry[key] for key in entry if key in known})
@@ -249,7 +251,7 @@ def _build(kind: type[Message], body: dict[str, Any]) -> Message:
             )
         elif isinstance(value, list):
             value = tuple(value)
-        values[field.name] = value
+        values[part.name] = value
     return kind(**values)
 
 

@@ -86,7 +86,7 @@ class WorkerEvents:
         also = f" (and {self._unwelcome_untold} before it)" if self._unwelcome_untold else ""
         self._unwelcome_until = now + TROUBLE_SECONDS
         self._unwelcome_untold = 0
-        logger.error("connection from %s to %s closed: %s%s", client, listener, cause, also)
+        logger.warning("connection from %s to %s closed: %s%s", client, listener, cause, also)
 
     def run(self, awaitable: Awaitable[Any], done: Done) -> None:
         """Await a hook's coroutine on the loop."""

@@ -22,6 +22,7 @@ from pingpy.phases import BoundPhases
 from pingpy.shared import Region
 from worker.events import WorkerEvents
 from worker.hook_runner import HookRunner
+from worker.identities import tls_server
 from worker.lag import LagThread, LagWatch
 from worker.lifecycle import Lifecycle
 from worker.logs import LogFiles
@@ -93,6 +94,7 @@ class Serving:
         )
         if config.network.io_uring:
             self.plane.use_io_uring()
+        self._use_tls(config, plan)
         self.plane.use_routes(self.tables.table)
         self.plane.use_log(self.log)
         # The plane looks at a rule's hooks only when there are hooks at all.
@@ -101,6 +103,10 @@ class Serving:
         directory = region.directory(context.generation)
         self.directory = DirectoryWatch(directory, needed_names(resolved), self.tables.update)
         self._lag_thread: LagThread | None = None
+
+    def _use_tls(self, config: Config, plan: Plan) -> None:
+        schemes = tuple(listener.scheme for listener in plan.listeners)
+        self.plane.use_tls(tls_server(config, self._context.secrets), schemes)
 
     def listener_index(self, listener: str) -> int:
         """The number of a listener: its place in the configuration; the master numbers the sockets of one after `#`."""

@@ -27,6 +27,8 @@ def plane_settings(config: Config) -> dict[str, int]:
         "send_ms": milliseconds(timeouts.send),
         "tunnel_ms": milliseconds(timeouts.tunnel),
         "upstream_idle_ms": milliseconds(timeouts.upstream_idle),
+        "handshake_ms": milliseconds(timeouts.handshake),
+        "most_handshakes": limits.handshakes,
         "upstream_idle_count": limits.idle_upstream,
         "keepalive_requests": 0,
         "body_rate": limits.body_rate_bytes,

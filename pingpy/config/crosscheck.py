@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pingpy.config import features
 from pingpy.config.addresses import parse_listen
 from pingpy.config.crosscheck_pools import check_pools
 from pingpy.config.crosscheck_proxy_protocol import check_proxy_protocol
@@ -79,12 +78,7 @@ def _listeners(config: Config) -> Iterator[Finding]:
             seen[address.text] = text
         if addresses[0].scheme != "https":
             continue
-        if not features.TLS:
-            plain = f"http://{text.removeprefix('https://')}"
-            yield Finding(
-                path, "listeners for TLS are not available in this version", f'write "{plain}"'
-            )
-        elif not has_certificate:
+        if not has_certificate:
             yield Finding(path, f"{text} has no certificate", "set ssl_certificate and its key")
 
 
@@ -95,11 +89,10 @@ def _certificates(config: Config) -> Iterator[Finding]:
         if getattr(network, given) and not getattr(network, missing):
             message = f'"{given}" needs "{missing}"'
             yield Finding(("network", given), message, f"add {missing} to [network]", on_key=True)
-    if not features.TLS and (network.tls or network.ssl_certificate):
-        path: Path = ("network", "ssl_certificate" if network.ssl_certificate else "tls")
-        yield warning(
-            path, "the certificate is checked but not used: this version speaks no TLS", on_key=True
-        )
+    for index, entry in enumerate(network.tls):
+        if entry.client_verify != "off" and entry.client_ca is None:
+            message = f'client_verify = "{entry.client_verify}" needs "client_ca"'
+            yield Finding(("network", "tls", index, "client_verify"), message, "name the CAs' file")
 
 
 def _health_checks(config: Config) -> Iterator[Finding]:

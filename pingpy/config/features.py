@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-TLS = False  # certificates are loaded and checked, but no listener speaks TLS
 UPSTREAM_H2 = False  # `grpc` is accepted, but upstream connections speak HTTP/1.1 only
 
 _ROUTE_KEYS = frozenset(

@@ -83,6 +83,8 @@ class Plan:
     control_users: tuple[str | int, ...]
     open_files: int
     sentry_dsn: str | None
+    # Read by the master for its workers, which may not; as the configuration names them.
+    secret_files: tuple[str, ...] = ()
 
 
 def plan(
@@ -127,7 +129,17 @@ def plan(
         # A connection of a client has at most one of an origin with it.
         open_files=2 * config.limits.connections + _SPARE_DESCRIPTORS,
         sentry_dsn=config.sentry.dsn,
+        secret_files=secret_files(config),
     )
+
+
+def secret_files(config: Config) -> tuple[str, ...]:
+    """Every certificate and key of the configuration, once."""
+    network = config.network
+    names = [network.ssl_certificate, network.ssl_certificate_key]
+    for entry in network.tls:
+        names += [entry.certificate, entry.key, entry.client_ca]
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def worker_count(own: Global, cpus: int | None = None) -> int:

@@ -11,6 +11,7 @@ from pingpy.config.schema_routing import HealthCheck, LoadBalancing, Pool, Proxy
 from pingpy.config.table import Table
 from pingpy.config.values import (
     Bytes,
+    Group,
     HeadBytes,
     LogLevel,
     Networks,
@@ -118,8 +119,10 @@ class Tls(Table):
         default="off", description="whether clients must show a certificate"
     )
     min_version: Literal["1.2", "1.3"] = Field(default="1.2", description="oldest TLS version")
-    groups: Annotated[tuple[str, ...], Listed] = Field(
-        default=(), description="key exchange groups in order of preference; none: the library's"
+    groups: Annotated[tuple[Group, ...], Listed] = Field(
+        default=(),
+        description="key exchange groups, the best first; those that libssl lacks are left out; "
+        "none: X25519MLKEM768, X25519, P-256, P-384",
     )
 
 
@@ -196,6 +199,9 @@ class Limits(Table):
     connections: int = Field(
         default=32768, ge=1, le=1_000_000, description="downstream connections per worker"
     )
+    handshakes: int = Field(
+        default=4096, ge=1, le=1_000_000, description="TLS handshakes of clients at once per worker"
+    )
     streams: int = Field(
         default=100, ge=1, le=1000, description="HTTP/2 streams at once per connection"
     )
@@ -209,6 +215,9 @@ class Timeouts(Table):
 
     header: PositiveSeconds = Field(
         default=10, description="for a request's head, from its first byte"
+    )
+    handshake: PositiveSeconds = Field(
+        default=10, description="for a client's TLS handshake, from its first byte"
     )
     body: PositiveSeconds = Field(default=30, description="between two reads of a request body")
     idle: PositiveSeconds = Field(

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import math
 import re
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -184,6 +184,17 @@ WorkerCount = Annotated[
     int | None,
     PlainValidator(parse_worker_count),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
+]
+# Key exchange groups of TLS, as OpenSSL spells them.
+Group = Literal[
+    "X25519MLKEM768",
+    "SecP256r1MLKEM768",
+    "SecP384r1MLKEM1024",
+    "X25519",
+    "X448",
+    "P-256",
+    "P-384",
+    "P-521",
 ]
 LogLevel = Annotated[
     str,

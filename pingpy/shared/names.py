@@ -50,6 +50,7 @@ FAMILIES = (
     Family("pingpy_upstream_resets_total", COUNTER, "Attempts that a peer broke off, by reason."),
     Family("pingpy_connections", GAUGE, "Client connections, by state."),
     Family("pingpy_connections_accepted_total", COUNTER, "Client connections accepted."),
+    Family("pingpy_tls_handshakes_total", COUNTER, "TLS handshakes of clients, by result."),
     Family("pingpy_upstream_connections_opened_total", COUNTER, "Connections opened to peers."),
     Family("pingpy_upstream_idle_connections", GAUGE, "Pooled connections to peers, at rest."),
     Family("pingpy_bad_requests_total", COUNTER, "Requests refused before a rule was looked up."),
@@ -125,4 +126,8 @@ COUNTERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("pingpy_sent_bytes_total", {"side": "upstream"}),
     ("pingpy_log_dropped_total", {}),
     ("pingpy_hook_errors_total", {}),
+    ("pingpy_tls_handshakes_total", {"result": "full"}),
+    ("pingpy_tls_handshakes_total", {"result": "resumed"}),
+    ("pingpy_tls_handshakes_total", {"result": "failed"}),
+    ("pingpy_tls_handshakes_total", {"result": "timeout"}),
 )

@@ -2,7 +2,6 @@
 
 import pytest
 
-from pingpy.config import features
 from pingpy.config.load import examine
 from pingpy.config.source import ConfigSource
 from pingpy.errors import ConfigError
@@ -57,7 +56,7 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
         ),
         (
             '[network]\nlisten = "https://127.0.0.1:1"\n',
-            ["2:10: listeners for TLS are not available in this version"],
+            ["2:10: https://127.0.0.1:1 has no certificate"],
         ),
         # PROXY protocol
         (
@@ -87,9 +86,10 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             '[network]\nssl_certificate_key = "k"\n',
             ['2:1: "ssl_certificate_key" needs "ssl_certificate"'],
         ),
+        ('[network]\nlisten = "127.0.0.1:443"\n', ["2:10: 127.0.0.1:443 has no certificate"]),
         (
-            '[network]\nssl_certificate = "c"\nssl_certificate_key = "k"\n',
-            ["2:1: warning: the certificate is checked but not used: this version speaks no TLS"],
+            '[[network.tls]]\ncertificate = "c"\nkey = "k"\nclient_verify = "required"\n',
+            ['4:17: client_verify = "required" needs "client_ca"'],
         ),
         # health
         (
@@ -275,10 +275,3 @@ def test_a_mistake_between_keys(text, expected):
 )
 def test_what_is_right_is_not_remarked_on(text):
     assert told(text) == []
-
-
-def test_a_listener_for_tls_needs_a_certificate_once_there_is_tls(monkeypatch):
-    monkeypatch.setattr(features, "TLS", True)
-    assert told('[network]\nlisten = "127.0.0.1:443"\n') == [
-        "2:10: 127.0.0.1:443 has no certificate"
-    ]

@@ -17,6 +17,7 @@ from typing import Any
 from pingpy.log_format import parse_format
 from pingpy.shared import Region
 from tests.wire.plane_ends import End, Message, Origin, move_all, read_messages
+from tests.wire.tls_ends import TlsEnd
 from worker.plane.access_log import AccessLog
 from worker.plane.cells import Cells
 from worker.plane.pick import Peer, Pool
@@ -38,6 +39,8 @@ SETTINGS = {
     "send_ms": 60000,
     "tunnel_ms": 3600000,
     "upstream_idle_ms": 30000,
+    "handshake_ms": 10000,
+    "most_handshakes": 100,
     "upstream_idle_count": 256,
     "keepalive_requests": 0,
     "body_rate": 100,
@@ -132,6 +135,8 @@ class Rig:
         announced_listeners: Iterable[int] | None = None,
         hooks: Any = None,
         log: str = LOG,
+        tls: Any = None,
+        scheme: Any = "auto",
         **settings: int,
     ) -> None:
         self.events = Events()
@@ -159,6 +164,7 @@ class Rig:
         self.plane.use_log(self.log)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.listener.setblocking(False)
+        self.plane.use_tls(tls, (scheme,))
         self.plane.add_listener(self.listener.fileno(), 0, "test")
         self.clients: list[End] = []
         self.ticked = 0.0
@@ -227,13 +233,20 @@ class Rig:
 
     # ---- the two sides
 
-    def client(self, data: bytes = b"", *, receive_buffer: int = 0) -> End:
-        """A connection of a client, which sends this at once."""
+    def client(
+        self,
+        data: bytes = b"",
+        *,
+        receive_buffer: int = 0,
+        secure: Any = None,
+        server_name: str = "localhost",
+    ) -> End:
+        """A connection of a client, which sends this at once; `secure`: over TLS, with this context."""
         made = socket.socket()
         if receive_buffer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         made.connect(self.listener.getsockname())
-        end = End(made)
+        end = End(made) if secure is None else TlsEnd(made, secure, server_name)
         self.clients.append(end)
         return end.send(data)
 

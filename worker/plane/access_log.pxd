@@ -11,6 +11,9 @@ cdef enum Step:
     L_REMOTE_ADDR = 1
     L_REMOTE_PORT, L_REALIP_REMOTE_ADDR, L_REQUEST_ID, L_LISTENER, L_SERVER_PORT, L_SERVER_ADDR, L_ROUTE, L_SCHEME, L_HTTPS
     L_TERMINATION, L_TIME_LOCAL, L_TIME_ISO8601, L_SERVER_PROTOCOL
+    # of the secure connection
+    L_SSL_PROTOCOL = 30
+    L_SSL_CIPHER, L_SSL_SERVER_NAME, L_SSL_CLIENT_S_DN, L_SSL_SESSION_REUSED, L_SSL_CLIENT_VERIFY
     # numbers and times of the record
     L_STATUS = 20
     L_BODY_BYTES_SENT, L_BYTES_SENT, L_REQUEST_LENGTH, L_CONNECTION, L_CONNECTION_REQUESTS, L_RETRIES
@@ -46,6 +49,8 @@ cdef class AccessLog(LineBuffer):
     cdef int put_user(self, Arena arena, Head* head) except -1
     cdef int host_size(self, Arena arena, Head* head) except -1
     cdef int record_step(self, int what, Record* record) except -1
+    cdef int secure_step(self, int what, Record* record) except -1
+    cdef int put_text(self, const char* text) except -1
     cdef int number_step(self, int what, Record* record) except -1
     cdef int head_step(self, int what, int name, Arena arena, Head* head) except -1
     cdef int attempt_step(self, int what, Record* record) except -1

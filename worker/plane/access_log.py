@@ -9,6 +9,7 @@ import base64
 import time
 
 import cython
+from cython.cimports.libc.string import strlen
 from cython.cimports.worker.plane.h1_parse import F_AUTHORIZATION, F_REFERER, F_USER_AGENT
 from cython.cimports.worker.plane.hashing import lower
 from cython.cimports.worker.plane.log_buffer import LineBuffer
@@ -28,6 +29,8 @@ STEPS = {
         (8, "route scheme https termination time_local time_iso8601 server_protocol"),
         (20, "status body_bytes_sent bytes_sent request_length connection connection_requests"),
         (26, "retries request_time queue_time msec"),
+        (30, "ssl_protocol ssl_cipher ssl_server_name ssl_client_s_dn"),
+        (34, "ssl_session_reused ssl_client_verify"),
         (40, "request request_method request_uri uri args host remote_user http_"),
         (60, "upstream_addr upstream_status upstream_connect_time upstream_header_time"),
         (64, "upstream_response_time upstream_bytes_sent upstream_bytes_received"),
@@ -128,8 +131,10 @@ class AccessLog(LineBuffer):
                 self.put_raw(cython.address(self.text[place]), self.steps[step + 2])
             elif what < 20:
                 self.record_step(what, record)
-            elif what < 40:
+            elif what < 30:
                 self.number_step(what, record)
+            elif what < 40:
+                self.secure_step(what, record)
             elif what < 60:
                 if request == cython.NULL:
                     self.put_absent()
@@ -227,6 +232,30 @@ class AccessLog(LineBuffer):
             )
         self.set_second((record.wall_us + record.ended_us - record.started_us) // 1000000)
         return self.put_bytes(self.time_local if what == 12 else self.time_iso8601)
+
+    def secure_step(self, what, record):
+        """What TLS agreed on; absent on a plain connection."""
+        if record.secured == cython.NULL:
+            return self.put_absent()
+        if what == 30:
+            return self.put_text(record.secured.version)
+        if what == 31:
+            return self.put_text(record.secured.cipher)
+        if what == 32:
+            return self.put_text(record.secured.server_name)
+        if what == 33:
+            return self.put_text(record.secured.client_name)
+        if what == 34:
+            return self.put_bytes(b"r" if record.secured.reused else b".")
+        if record.secured.client_name == cython.NULL:
+            return self.put_bytes(b"NONE")
+        return self.put_bytes(b"SUCCESS" if record.secured.verified else b"FAILED")
+
+    def put_text(self, text):
+        """A text that ends with a zero byte, or none."""
+        if text == cython.NULL:
+            return self.put_absent()
+        return self.put_chars(text, cython.cast(cython.int, strlen(text)))
 
     def number_step(self, what, record):
         """Numbers and times of the record."""

@@ -61,6 +61,9 @@ class Batch:
     def receive_one(self, i):
         """Read the i-th connection into its slot."""
         connection: Connection = self.connections[i]
+        if connection.tls is not None:
+            self.size[i] = connection.tls.receive(connection, self.offset[i], self.size[i])
+            return 0
         got: cython.Py_ssize_t = recv(
             connection.fd, self.host.arena.base + self.offset[i], self.size[i], MSG_DONTWAIT
         )
@@ -81,8 +84,13 @@ class Batch:
         vectors: iovec[8]
         message: msghdr
         connection: Connection = self.connections[i]
+        shown: cython.longlong = 0
         self.size[i] = 0
         self.offset[i] = 0
+        if connection.tls is not None:
+            self.size[i] = connection.tls.send(connection, cython.address(shown))
+            self.offset[i] = shown
+            return 0
         k = fill_vectors(self.host, connection, vectors)
         if k == 0:
             return 0

@@ -269,6 +269,8 @@ class UringBatch(Batch):
         for i in range(self.count):
             connection = self.connections[i]
             self.outcome[i] = NOT_DONE
+            if connection.tls is not None:  # libssl does its own calls
+                continue
             self.ring.prepare(
                 IORING_OP_RECV,
                 connection.fd,
@@ -307,6 +309,8 @@ class UringBatch(Batch):
         connection: Connection = self.connections[i]
         vectors: cython.pointer(iovec) = cython.address(self.vectors[8 * i])
         flags: cython.uint = self.flags | cython.cast(cython.uint, MSG_NOSIGNAL)
+        if connection.tls is not None:
+            return 0  # NOT_DONE: the plain form has libssl do it
         self.offset[i] = 0
         count = fill_vectors(self.host, connection, vectors)
         if count == 0:

@@ -15,6 +15,7 @@ cpdef enum Counter:
     C_RECEIVED_CLIENT, C_RECEIVED_UPSTREAM, C_SENT_CLIENT, C_SENT_UPSTREAM
     C_LOG_DROPPED
     C_HOOK_ERRORS
+    C_TLS_FULL, C_TLS_RESUMED, C_TLS_FAILED, C_TLS_TIMEOUT
     C_COUNTERS
 
 # A hash table from what a request was to where it is counted: `columns` cells per row.

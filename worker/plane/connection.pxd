@@ -1,6 +1,7 @@
 # A socket as the plane sees it: readiness, queued output, a deadline, and the handler that gets the bytes.
 from worker.plane.buffer cimport Arena, Chain
 from worker.plane.pipe cimport Pipe, Pipes
+from worker.plane.record cimport Secured
 
 cdef enum:
     MAX_SLICES = 4
@@ -18,8 +19,19 @@ cdef class Handler:
     cdef int on_connected(self) except -1
     cdef int on_deadline(self) except -1
     cdef int on_acceptable(self) except -1
+    cdef int on_secured(self) except -1                                    # its layer is ready; comes before the first bytes
     cdef int on_closed(self) except -1                                     # the descriptor is gone, for whatever reason
     cdef Connection takes_raw(self)                                        # where body bytes may go as they are, or None
+
+# What stands between a socket's bytes and a handler's: TLS. Both directions are called from within the batch.
+cdef class Layer:
+    cdef Secured secured                                                   # filled before on_secured is said
+    cdef bytes alpn(self)                                                  # what was agreed on: b"h2", b"http/1.1", or b""
+    cdef long long receive(self, Connection connection, long long offset, long long size) except? -1   # as recv, or -errno
+    cdef long long send(self, Connection connection, long long* shown) except? -1      # as sendmsg of all output
+    cdef int took_bytes(self, Connection connection) except -1             # the socket is writable again
+    cdef int close(self, Connection connection) except -1                  # all is sent: say that nothing follows
+    cdef int let_go(self) except -1                                        # the connection is closed
 
 cdef enum Role:
     ROLE_STREAM = 0
@@ -47,6 +59,7 @@ cdef class Connection:
     cdef Connection sink                   # where bytes go by splice: see splice.py; None: to the handler
     cdef long long sink_left               # how many may
     cdef bint trickling                    # the last read was a short one: the next does without a pipe
+    cdef Layer tls                         # None: the socket's bytes are the handler's
     cdef Pipe pipe                         # output that comes before all other; None: none
     cdef long long deadline_ms             # 0: none
     cdef Chain chain                       # output from earlier turns
@@ -79,6 +92,7 @@ cdef class Host:
     cdef list connections                  # by index, None where free
     cdef list wanted                       # readable, and the handler wants bytes
     cdef list dirty                        # with output to send
+    cdef list secured                      # whose layer has become ready in this turn
     cdef list trash                        # blocks (offsets) and descriptors (-fd - 1) that live until the turn's end
     cdef Pipes pipes
     cdef list departed                     # handlers of closed connections: they may be at work until the turn's end

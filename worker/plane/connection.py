@@ -45,11 +45,37 @@ class Handler:
     def on_acceptable(self):
         return 0
 
+    def on_secured(self):
+        return 0
+
     def on_closed(self):
         return 0
 
     def takes_raw(self):
         return None
+
+
+@cython.cclass
+class Layer:
+    """What stands between a socket's bytes and a handler's; tls.TlsStream is the one implementation."""
+
+    def receive(self, connection, offset, size):
+        raise NotImplementedError
+
+    def send(self, connection, shown):
+        raise NotImplementedError
+
+    def alpn(self):
+        return b""
+
+    def took_bytes(self, connection):
+        return 0
+
+    def close(self, connection):
+        return 0
+
+    def let_go(self):
+        return 0
 
 
 @cython.freelist(256)
@@ -182,6 +208,8 @@ class Connection:
         if self.fd < 0:
             return 0
         if self.pending() == 0:
+            if self.tls is not None:
+                self.tls.close(self)
             shutdown(self.fd, SHUT_WR)
             return 0
         self.finishing = FINISH_SENDING
@@ -193,6 +221,11 @@ class Connection:
             return 0
         fd: cython.int = self.fd
         handler: Handler = self.handler
+        if self.tls is not None:
+            if self.pending() == 0:  # else what was sent is not the whole, and must not look so
+                self.tls.close(self)
+            self.tls.let_go()
+            self.tls = None
         self.host.detach(self)
         self.fd = -1
         self.reading = False
@@ -212,6 +245,9 @@ class Connection:
         """Close so that the peer sees a reset: it must not take what it got for the whole."""
         linger: cython.int[2]
         if self.fd >= 0:
+            if self.tls is not None:
+                self.tls.let_go()  # nothing more is said
+                self.tls = None
             linger[0] = 1
             linger[1] = 0
             setsockopt(self.fd, SOL_SOCKET, SO_LINGER, cython.address(linger[0]), 8)

@@ -234,6 +234,7 @@ class H1Downstream(H1Requests):
             self.state == D_IDLE
             and connection.fd >= 0
             and not self.proxied  # only its descriptor goes, and that does not know the client
+            and not self.tls
             and not (self.carry or connection.readable or connection.pending())
             and not (connection.peer_done or connection.failed or connection.finishing)
         )

@@ -1,6 +1,8 @@
 # HTTP/1.0 and 1.1 requests as they come in.
+from worker.plane.connection cimport Layer
 from worker.plane.exchange cimport Exchange, Services, Side
 from worker.plane.h1_body cimport Incoming, Piece
+from worker.plane.record cimport Secured
 from worker.plane.trusted cimport TrustedNetworks
 
 cdef enum DownState:
@@ -21,6 +23,8 @@ cdef class H1Requests(Side):
     cdef bint until_close     # ... or ends with the connection
     cdef bint head_only       # ... or has no body whatever its fields say
     cdef readonly bint tls
+    cdef Layer layer                       # of a secure connection, kept for `secured`; None: it is plain
+    cdef Secured* secured
     cdef bint trusted, loopback
     cdef bint proxied         # the client's address is what a PROXY header said
     cdef TrustedNetworks networks          # None: nobody is trusted

@@ -172,6 +172,7 @@ class H1Requests(Side):
         record.connection_id = self.connection.id
         record.client_port = self.client_port
         record.tls = self.tls
+        record.secured = self.secured
         record.client_size = record.peer_address_size = self.client_size
         memcpy(record.client, self.client, self.client_size)
         memcpy(record.peer_address, self.client, self.client_size)

@@ -2,6 +2,7 @@
 from worker.plane.connection cimport Handler
 from worker.plane.exchange cimport Services
 from worker.plane.h1_downstream cimport H1Downstream
+from worker.plane.tls_context cimport TlsServer
 from worker.plane.trusted cimport TrustedNetworks
 
 cdef class Listener(Handler):
@@ -13,6 +14,10 @@ cdef class Listener(Handler):
     cdef object on_unwelcome               # Callable[[str listener, str client, str cause], None]
     cdef TrustedNetworks trusted
     cdef TrustedNetworks announced         # whose connections begin with a PROXY header; None: nobody's
+    cdef TlsServer tls                     # None: nobody speaks TLS here
+    cdef int scheme                        # tls_gate.Scheme
+    cdef Handler greeter(self, H1Downstream down)
+    cdef long long patience_ms(self) except -1
     cdef int open(self) except -1
     cdef int stop(self) except -1
     cdef int welcome(self, int fd, void* address, long long requests) except -1

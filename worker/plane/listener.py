@@ -30,6 +30,7 @@ from cython.cimports.worker.plane.syscalls import (
     sockaddr_in6,
     socklen_t,
 )
+from cython.cimports.worker.plane.tls_gate import SCHEME_HTTP, SCHEME_HTTPS, TlsGate
 
 ACCEPTS = cython.declare(
     cython.int, 64
@@ -40,7 +41,7 @@ ACCEPTS = cython.declare(
 class Listener(Handler):
     """One listening socket of this worker. The descriptor is the master's to close for good."""
 
-    def __cinit__(self, services, fd, number, name, events, trusted, announced):
+    def __cinit__(self, services, fd, number, name, events, trusted, announced, tls, scheme):
         self.services = services
         self.fd = fd
         self.number = number
@@ -49,6 +50,8 @@ class Listener(Handler):
         self.on_unwelcome = events.unwelcome
         self.trusted = trusted
         self.announced = announced
+        self.tls = tls
+        self.scheme = scheme
         self.paused = True
 
     def __repr__(self) -> str:
@@ -146,8 +149,9 @@ class Listener(Handler):
             entry.down = down
             self.attach(fd, entry)
             return entry.connection.set_deadline(self.services.settings.header_ms)
-        self.attach(fd, down)
-        return down.connection.set_deadline(self.services.settings.idle_ms)
+        handler: Handler = self.greeter(down)
+        self.attach(fd, handler)
+        return handler.connection.set_deadline(self.patience_ms())
 
     def attach(self, fd, handler):
         """Watch it; OSError when there is no memory for that."""
@@ -181,6 +185,25 @@ class Listener(Handler):
         if size == 16 and is_mapped(packed):
             return self.announced.contains(packed + 12, 4)
         return self.announced.contains(packed, size)
+
+    def patience_ms(self):
+        """How long a client may be silent at first."""
+        if self.tls is not None and self.scheme == SCHEME_HTTPS:
+            return self.services.settings.handshake_ms
+        return self.services.settings.idle_ms
+
+    def greeter(self, down):
+        """Who gets the first bytes of a client: H1Downstream itself, where nothing but HTTP can come."""
+        if self.tls is None or self.scheme == SCHEME_HTTP:
+            return down
+        gate: TlsGate = TlsGate.__new__(TlsGate)
+        gate.services = self.services
+        gate.server = self.tls
+        gate.down = down
+        gate.on_unwelcome = self.on_unwelcome
+        gate.listener = self.name
+        gate.scheme = self.scheme
+        return gate
 
 
 @cython.cfunc

@@ -3,6 +3,7 @@ from worker.plane.exchange cimport Exchange, Services
 from worker.plane.listener cimport Listener
 from worker.plane.pool cimport Pools
 from worker.plane.reactor cimport Reactor
+from worker.plane.tls_context cimport TlsServer
 from worker.plane.trusted cimport TrustedNetworks
 
 cdef class Plane(Services):
@@ -12,6 +13,8 @@ cdef class Plane(Services):
     cdef TrustedNetworks trusted
     cdef TrustedNetworks announced         # whose connections begin with a PROXY header; None: nobody's
     cdef object announced_listeners        # numbers of the listeners where that holds; None: on all
+    cdef object schemes                    # by listener's number: "http", "https", or the first byte tells ("auto")
+    cdef TlsServer tls                     # None: no certificate
     cdef object events                     # PlaneEvents
     cdef dict peers_of_hooks
     cdef int most_clients

@@ -24,6 +24,9 @@ from cython.cimports.worker.plane.proxy_entry import ProxyEntry
 from cython.cimports.worker.plane.reactor import Reactor
 from cython.cimports.worker.plane.record import END_INTERNAL
 from cython.cimports.worker.plane.route import RouteTable
+from cython.cimports.worker.plane.settings import fill_settings
+from cython.cimports.worker.plane.tls_context import TlsServer
+from cython.cimports.worker.plane.tls_gate import SCHEME_AUTO, SCHEME_HTTP, SCHEME_HTTPS, TlsGate
 from cython.cimports.worker.plane.trusted import TrustedNetworks
 from cython.cimports.worker.plane.tunnel import TunnelEnd
 
@@ -31,22 +34,7 @@ MOST_HOOK_PEERS = cython.declare(cython.int, 4096)  # that upstream_peer named a
 MOST_STREAMS = cython.declare(cython.int, 1 << 30)  # all that a connection has
 FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
-SETTINGS = (
-    "head_bytes",
-    "header_count",
-    "request_line_bytes",
-    "header_ms",
-    "body_ms",
-    "idle_ms",
-    "send_ms",
-    "tunnel_ms",
-    "upstream_idle_ms",
-    "upstream_idle_count",
-    "keepalive_requests",
-    "body_rate",
-    "most_clients",
-    "streams",
-)
+SCHEMES = {"http": SCHEME_HTTP, "https": SCHEME_HTTPS, "auto": SCHEME_AUTO}
 
 
 @cython.cclass
@@ -71,6 +59,7 @@ class Plane(Services):
         self.cells = cells
         self.pools = Pools(self)
         self.listeners = {}
+        self.schemes = ()
         self.peers_of_hooks = {}
         self.spare = []
         self.trusted = TrustedNetworks(trusted) if trusted else None
@@ -81,27 +70,8 @@ class Plane(Services):
         self.random_state = int.from_bytes(os.urandom(8), "little") | 1
         self.runner = events.run
         self.on_error = self.tell_refused
-        self.apply_settings(settings)
-
-    def apply_settings(self, settings: dict) -> None:
-        """Raises KeyError for a setting that is missing, TypeError for one that is unknown."""
-        unknown = settings.keys() - set(SETTINGS)
-        if unknown:
-            raise TypeError(f"unknown settings: {sorted(unknown)}")
-        self.settings.limits.head_bytes = settings["head_bytes"]
-        self.settings.limits.header_count = settings["header_count"]
-        self.settings.limits.request_line_bytes = settings["request_line_bytes"]
-        self.settings.header_ms = settings["header_ms"]
-        self.settings.body_ms = settings["body_ms"]
-        self.settings.idle_ms = settings["idle_ms"]
-        self.settings.send_ms = settings["send_ms"]
-        self.settings.tunnel_ms = settings["tunnel_ms"]
-        self.settings.upstream_idle_ms = settings["upstream_idle_ms"]
-        self.settings.upstream_idle_count = settings["upstream_idle_count"]
-        self.settings.keepalive_requests = settings["keepalive_requests"]
-        self.settings.body_rate = settings["body_rate"]
+        fill_settings(cython.address(self.settings), settings)
         self.most_clients = settings["most_clients"]
-        self.settings.streams = settings["streams"]
 
     # ---- hosted by uvloop
 
@@ -156,6 +126,11 @@ class Plane(Services):
         """The bound phases of the user's application, or None."""
         self.hooks = hooks
 
+    def use_tls(self, server: TlsServer | None, schemes: tuple = ()) -> None:
+        """Whom to be towards clients that speak TLS; `schemes`: by listener's number."""
+        self.tls = server
+        self.schemes = schemes
+
     def use_io_uring(self) -> bool:
         """Call in the thread that runs the plane; False: it is refused, and plain calls do."""
         try:
@@ -169,7 +144,10 @@ class Plane(Services):
         announced = self.announced
         if self.announced_listeners is not None and number not in self.announced_listeners:
             announced = None
-        listener = Listener(self, fd, number, name, self.events, self.trusted, announced)
+        spoken = SCHEMES[self.schemes[number] if 0 <= number < len(self.schemes) else "auto"]
+        listener = Listener(
+            self, fd, number, name, self.events, self.trusted, announced, self.tls, spoken
+        )
         self.listeners[fd] = listener
         if not self.draining:
             cython.cast(Listener, listener).open()
@@ -300,6 +278,9 @@ class Plane(Services):
             elif isinstance(handler, H2Downstream):
                 count += 1
                 cython.cast(H2Downstream, handler).on_failed(0)
+            elif isinstance(handler, TlsGate):
+                count += 1
+                cython.cast(TlsGate, handler).on_failed(0)
             elif isinstance(handler, TunnelEnd):
                 count += cython.cast(TunnelEnd, handler).is_client
                 cython.cast(TunnelEnd, handler).on_failed(0)
@@ -314,6 +295,7 @@ class Plane(Services):
             "active": self.active(),
             "tunnels": self.tunnels,
             "streams": self.streams(),
+            "handshakes": self.handshakes,
             "idle_upstream": self.pools.idle_count,
             "upstream_opened": self.pools.opened,
             "upstream_reused": self.pools.reused,

@@ -1,10 +1,11 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from worker.plane.access_log import AccessLog
 from worker.plane.cells import Cells
 from worker.plane.pick import Peer
 from worker.plane.route import RouteTable
+from worker.plane.tls_context import TlsServer
 
 class PlaneEvents(Protocol):
     def fault(self, error: Exception, where: str) -> None:
@@ -52,6 +53,11 @@ class Plane:
     def use_hooks(self, hooks: Any) -> None: ...
     def use_io_uring(self) -> bool:
         """Move bytes by io_uring; False where the kernel or a filter refuses it."""
+    def use_tls(
+        self, server: TlsServer | None, schemes: Sequence[Literal["http", "https", "auto"]] = ()
+    ) -> None:
+        """Whom to be towards clients that speak TLS; `schemes`, by listener's number: where no TLS, or nothing else, is
+        spoken; else the first byte tells. For listeners that are added from now on."""
     def add_listener(self, fd: int, number: int, name: str) -> None:
         """Accept on this descriptor; it stays the caller's to close after remove_listener."""
     def remove_listener(self, fd: int) -> None: ...
@@ -69,5 +75,3 @@ class Plane:
     def close_all(self) -> int:
         """The deadline: cut every connection; returns how many there were."""
     def stats(self) -> dict[str, int]: ...
-
-SETTINGS: tuple[str, ...]

@@ -1,6 +1,7 @@
 # A connection whose PROXY header has not come yet.
 from worker.plane.exchange cimport Side
 from worker.plane.h1_downstream cimport H1Downstream
+from worker.plane.connection cimport Handler
 from worker.plane.listener cimport Listener
 
 cdef class ProxyEntry(Side):

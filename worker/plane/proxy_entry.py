@@ -34,10 +34,11 @@ class ProxyEntry(Side):
         if head.size:
             self.listener.introduce(self.down, head.source, head.size, head.source_port)
         self.down.proxied = True
-        self.down.connection = self.connection
-        self.connection.handler = self.down
-        self.connection.set_deadline(self.listener.services.settings.idle_ms)
-        return self.down.on_data(offset + used, size - used) if size > used else 0
+        handler: Handler = self.listener.greeter(self.down)
+        handler.connection = self.connection
+        self.connection.handler = handler
+        self.connection.set_deadline(self.listener.patience_ms())
+        return handler.on_data(offset + used, size - used) if size > used else 0
 
     def turn_away(self, cause):
         """Nothing is answered: whoever speaks something else would take it for an answer in its own tongue."""

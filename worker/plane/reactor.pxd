@@ -13,6 +13,7 @@ cdef class Reactor(Roster):
     cdef int collect(self) except -1
     cdef int note(self, Connection connection, unsigned int events) except -1
     cdef int read_all(self) except -1
+    cdef int tell_secured(self) except -1
     cdef int decide(self, int i) except -1
     cdef bint pass_on(self, Connection connection) except -1
     cdef int tell(self, Connection connection, long long offset, long long size) except -1

@@ -140,6 +140,8 @@ class Reactor(Roster):
             self.wanted.append(connection)
         if events & OUT and not connection.writable:
             connection.writable = True
+            if connection.tls is not None:
+                connection.tls.took_bytes(connection)
             if connection.chain.bytes or connection.pipe is not None:
                 connection.mark_dirty()
         return 0
@@ -166,6 +168,8 @@ class Reactor(Roster):
         if batch.count == 0:
             return 0
         batch.receive()
+        if self.secured:
+            self.tell_secured()
         for i in range(batch.count):
             connection = batch.connections[i]
             if connection.fd >= 0 and connection.handler.eager:
@@ -174,6 +178,21 @@ class Reactor(Roster):
             connection = batch.connections[i]
             if connection.fd >= 0 and not connection.handler.eager:
                 self.decide(i)
+        return 0
+
+    def tell_secured(self):
+        """Handlers whose connection has become secure hear of it before they see its bytes."""
+        connection: Connection
+        handler: Handler
+        ready: list = self.secured
+        self.secured = []
+        for connection in ready:
+            if connection.fd >= 0:
+                handler = connection.handler  # held: it may put another one in its place
+                try:
+                    handler.on_secured()
+                except Exception as error:
+                    self.fault(connection, error)
         return 0
 
     def decide(self, i):
@@ -221,7 +240,11 @@ class Reactor(Roster):
 
     def settle(self, connection, size):
         """After a read that filled its slot, or with an end in sight, there is more to read."""
-        if size < SLOT_BYTES and not connection.peer_done and not connection.failed:
+        if connection.tls is not None:  # a layer keeps `readable` itself
+            if connection.readable and connection.reading and not connection.listed:
+                connection.listed = True
+                self.wanted.append(connection)
+        elif size < SLOT_BYTES and not connection.peer_done and not connection.failed:
             connection.readable = False  # epoll(7): a short read has emptied the socket
         elif connection.reading and not connection.listed:
             connection.listed = True

@@ -23,6 +23,16 @@ cdef enum Ending:
     END_TLS_FAILED = 15
     END_INTERNAL = 16
 
+# What a log line may say of a secure connection; the texts live as long as that connection's layer.
+cdef struct Secured:
+    const char* version                    # "TLSv1.3"
+    const char* cipher
+    const char* server_name                # what the client asked for (SNI); NULL: nothing
+    const char* client_name                # the subject of a client's certificate; NULL: none was shown
+    bint reused                            # the session was resumed
+    bint verified                          # the peer showed a certificate, and it is good
+    void* identity                         # the tls_context.TlsContext whose certificate was shown
+
 cdef struct Attempt:
     char peer[112]                # as text, "192.168.1.100:80" or "unix:/run/app.sock"
     int peer_size
@@ -51,6 +61,7 @@ cdef struct Record:
     long long connection_id
     int client_port
     int tls
+    Secured* secured              # NULL: not secure; valid while the exchange has its downstream side
     int client_size
     char client[64]               # address as text, after trusted_proxies were applied
     int peer_address_size

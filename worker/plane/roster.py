@@ -40,6 +40,7 @@ class Roster(Host):
         self.connections = []
         self.wanted = []
         self.dirty = []
+        self.secured = []
         self.trash = []
         self.pipes = Pipes()
         self.departed = []

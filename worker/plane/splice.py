@@ -19,6 +19,9 @@ def splice_in(connection):
     if sink.fd < 0:
         connection.sink = None
         return NOT_SPLICED
+    if connection.tls is not None or sink.tls is not None:
+        connection.sink = None  # what is on the sockets is not what the handlers mean
+        return NOT_SPLICED
     if connection.trickling or connection.sink_left <= 0 or sink.pending():
         return NOT_SPLICED
     pipe = connection.host.pipes.take()

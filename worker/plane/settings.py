@@ -1,0 +1,42 @@
+"""The plane's numbers, from the configuration: times in milliseconds, sizes in bytes."""
+
+SETTINGS = (
+    "head_bytes",
+    "header_count",
+    "request_line_bytes",
+    "header_ms",
+    "body_ms",
+    "idle_ms",
+    "send_ms",
+    "tunnel_ms",
+    "upstream_idle_ms",
+    "handshake_ms",
+    "most_handshakes",
+    "upstream_idle_count",
+    "keepalive_requests",
+    "body_rate",
+    "most_clients",
+    "streams",
+)
+
+
+def fill_settings(settings, given):
+    unknown = given.keys() - set(SETTINGS)
+    if unknown:
+        raise TypeError(f"unknown settings: {sorted(unknown)}")
+    settings.limits.head_bytes = given["head_bytes"]
+    settings.limits.header_count = given["header_count"]
+    settings.limits.request_line_bytes = given["request_line_bytes"]
+    settings.header_ms = given["header_ms"]
+    settings.body_ms = given["body_ms"]
+    settings.idle_ms = given["idle_ms"]
+    settings.send_ms = given["send_ms"]
+    settings.tunnel_ms = given["tunnel_ms"]
+    settings.upstream_idle_ms = given["upstream_idle_ms"]
+    settings.handshake_ms = given["handshake_ms"]
+    settings.most_handshakes = given["most_handshakes"]
+    settings.upstream_idle_count = given["upstream_idle_count"]
+    settings.keepalive_requests = given["keepalive_requests"]
+    settings.body_rate = given["body_rate"]
+    settings.streams = given["streams"]
+    return 0

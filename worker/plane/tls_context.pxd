@@ -1,0 +1,21 @@
+# What we show to clients: certificates by name, and what is asked of clients there.
+from worker.plane.openssl cimport SSL_CTX
+from worker.plane.tls cimport TlsStream
+
+# One identity: certificates of several kinds for the same names, and the rules that hold there.
+cdef class TlsContext:
+    cdef SSL_CTX* context
+    cdef bytes groups, mark
+    cdef int verify, oldest                # SSL_VERIFY_*, TLS1_*_VERSION
+    cdef readonly bint requires_client     # a client must show a certificate
+    cdef int load(self, bytes chain, bytes key) except -1
+    cdef int load_chain(self, bytes chain) except -1
+    cdef int trust_clients(self, bytes authorities) except -1
+
+# The identities of a plane, by server name.
+cdef class TlsServer:
+    cdef readonly TlsContext default
+    cdef dict names                        # b"www.example.com" or b"*.example.com", lower case -> TlsContext
+    cdef public bint offers_h2
+    cdef TlsContext find(self, bytes name)
+    cdef TlsStream accept(self)            # the server's end of a connection

@@ -1,0 +1,25 @@
+from collections.abc import Mapping, Sequence
+
+class TlsContext:
+    requires_client: bool
+    def __init__(
+        self,
+        certificates: Sequence[tuple[bytes, bytes]],
+        *,
+        mark: bytes,
+        client_ca: bytes = b"",
+        client_verify: str = "off",
+        min_version: str = "1.2",
+        groups: Sequence[str] = (),
+    ) -> None:
+        """`certificates`: (chain, key), PEM, one of each kind; `mark`: 32 bytes, the same in every process for the same
+        identity. Raises ValueError with the reason for what cannot be used."""
+
+class TlsServer:
+    default: TlsContext
+    offers_h2: bool
+    def __init__(self, default: TlsContext, names: Mapping[str, TlsContext] | None = None) -> None:
+        """`names`: lower case, exact or "*." and a domain; who asks for none of them gets the default."""
+
+def has_group(name: str) -> bool:
+    """Whether libssl knows this key exchange group."""

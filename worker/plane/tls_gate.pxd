@@ -1,0 +1,26 @@
+# A connection that may turn out to be TLS, until it is known and the handshake is done.
+from worker.plane.connection cimport Handler
+from worker.plane.exchange cimport Services
+from worker.plane.h1_downstream cimport H1Downstream
+from worker.plane.tls cimport TlsStream
+from worker.plane.tls_context cimport TlsServer
+
+cdef enum Scheme:
+    SCHEME_HTTP = 0
+    SCHEME_HTTPS = 1
+    SCHEME_AUTO = 2                        # the first byte tells
+
+cdef class TlsGate(Handler):
+    cdef Services services
+    cdef TlsServer server
+    cdef H1Downstream down                 # who gets the connection; knows who the client is
+    cdef TlsStream stream                  # None: nothing has come yet
+    cdef object on_unwelcome               # Callable[[str listener, str client, str cause], None]
+    cdef str listener
+    cdef int scheme
+    cdef bint refused
+    cdef int secure(self, long long offset, long long size) except -1
+    cdef int plain(self, long long offset, long long size) except -1
+    cdef int refuse(self, int first) except -1
+    cdef int tell(self, str cause) except -1
+    cdef int end(self, int counter, str cause) except -1

@@ -1,0 +1,124 @@
+"""A connection that may turn out to be TLS, until it is known and the handshake is done.
+
+    (first byte) ─ 0x16 ─► handshake ─► H1Downstream, or what ALPN says
+                 └ else ─► H1Downstream in plain, or 400 where only TLS is spoken
+
+Nothing is asked of the kernel for that: the first bytes are read as usual, and given to libssl when they are its.
+"""
+
+import cython
+from cython.cimports.worker.plane.cells import (
+    C_TLS_FAILED,
+    C_TLS_FULL,
+    C_TLS_RESUMED,
+    C_TLS_TIMEOUT,
+)
+from cython.cimports.worker.plane.connection import Connection
+from cython.cimports.worker.plane.h2_downstream import start_h2
+
+HANDSHAKE = cython.declare(cython.int, 0x16)  # the content type of every first record, RFC 8446 5.1
+LINGER_MS = cython.declare(cython.longlong, 2000)
+PLAIN_TO_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 59\r\n"
+    b"Connection: close\r\n\r\nThis port speaks TLS: write https:// where http:// stands.\n"
+)
+
+
+@cython.cclass
+class TlsGate(Handler):
+    """Replaces itself as the connection's handler."""
+
+    def __repr__(self) -> str:
+        return f"<TlsGate {self.listener} {self.stream!r} {self.connection!r}>"
+
+    def on_data(self, offset, size):
+        """The first bytes."""
+        if self.refused:
+            return 0
+        if self.services.arena.view[offset] == HANDSHAKE:
+            return self.secure(offset, size)
+        if self.scheme != SCHEME_AUTO:
+            return self.refuse(self.services.arena.view[offset])
+        return self.plain(offset, size)
+
+    def secure(self, offset, size):
+        """A client says hello."""
+        if self.services.handshakes >= self.services.settings.most_handshakes:
+            return self.end(C_TLS_FAILED, "too many handshakes are under way")
+        self.stream = self.server.accept()
+        self.services.handshakes += 1
+        self.connection.set_deadline(self.services.settings.handshake_ms)
+        return self.stream.attach(self.connection, self.services.arena.take(offset, size))
+
+    def plain(self, offset, size):
+        """It is no TLS, and need not be."""
+        down: H1Downstream = self.down
+        down.connection = self.connection
+        self.connection.handler = down
+        self.connection = None
+        down.connection.set_deadline(down.idle_ms())
+        return down.on_data(offset, size)
+
+    def refuse(self, first):
+        """No TLS where it must be; what looks like a request gets an answer that its user can read."""
+        self.services.cells.add(C_TLS_FAILED, 1)
+        self.tell("it began with something else")
+        if not 0x41 <= first <= 0x5A:
+            return self.connection.close()
+        self.connection.write_bytes(PLAIN_TO_TLS)
+        self.refused = (
+            True  # what else it sends is of no interest, but must not reset the answer away
+        )
+        self.connection.set_deadline(LINGER_MS)
+        return self.connection.finish_sending()
+
+    def on_secured(self):
+        """The handshake is done: the handler that fits what was agreed on takes the connection."""
+        connection: Connection = self.connection
+        down: H1Downstream = self.down
+        stream: TlsStream = self.stream
+        self.services.handshakes -= 1
+        self.services.cells.add(C_TLS_RESUMED if stream.secured.reused else C_TLS_FULL, 1)
+        down.tls = True
+        down.secured = cython.address(stream.secured)
+        down.layer = stream
+        down.connection = connection
+        connection.handler = down
+        self.connection = None
+        connection.set_deadline(down.idle_ms())
+        return start_h2(down, 0, 0) if stream.alpn() == b"h2" else 0
+
+    # ---- what may go wrong
+
+    def on_eof(self):
+        if self.stream is None:
+            return self.connection.finish()  # a port scan, a health check: it asked for nothing
+        return self.end(C_TLS_FAILED, "the client left within the handshake")
+
+    def on_failed(self, error):
+        if self.stream is None or error == 0:
+            return self.connection.close()
+        return self.end(C_TLS_FAILED, self.stream.failure or "the connection was reset")
+
+    def on_deadline(self):
+        if self.stream is None:
+            return self.connection.close()
+        return self.end(C_TLS_TIMEOUT, "it did not end in time")
+
+    def end(self, counter, cause):
+        """Count it, tell it, close."""
+        self.services.cells.add(counter, 1)
+        self.tell(cause)
+        return self.connection.close()
+
+    def tell(self, cause):
+        """One line in the error log."""
+        client: bytes = self.down.client[: self.down.client_size]
+        self.on_unwelcome(self.listener, client.decode(), f"TLS handshake: {cause}")
+        return 0
+
+    def on_closed(self):
+        self.services.clients -= 1
+        if self.stream is not None:
+            self.services.handshakes -= 1
+        return 0
