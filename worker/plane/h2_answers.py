@@ -33,7 +33,8 @@ def put_response(stream, x, last):
     )
     stream.head_only = x.request.method == M_HEAD or status == 304 or status == 204
     at = owner.encoder.begin_block(owner.services.arena.view, start)
-    at = owner.encoder.put_status(owner.services.arena.view, at, status)
+    # RFC 8441 5: to a client of HTTP/2, success is what opens a tunnel
+    at = owner.encoder.put_status(owner.services.arena.view, at, 200 if status == 101 else status)
     at = put_fields(owner, at, head, SKIP_RESPONSE, x.route.response_edits, x.response_changes)
     at = put_via(owner, at, head.minor)
     if x.response_body == BODY_LENGTH and not stream.head_only:

@@ -34,6 +34,7 @@ from cython.cimports.worker.plane.h2_heads import (
     request_text,
     trailer_text,
 )
+from cython.cimports.worker.plane.h2_tunnel import upgrade_fields
 from cython.cimports.worker.plane.record import (
     END_CLIENT_GONE,
     END_CLIENT_TIMEOUT,
@@ -57,6 +58,10 @@ class ClientStream(H2Stream):
 
     def deliver(self, offset, size, last):
         x: Exchange = self.exchange
+        if self.tunnel is not None:
+            if size:
+                self.tunnel.on_data(offset, size)
+            return self.tunnel.on_eof() if last and self.tunnel is not None else 0
         if x.request_done:  # Content-Length: 0, and an empty DATA frame that says so again
             return 0
         return x.request_body(offset, size, last)
@@ -67,6 +72,8 @@ class ClientStream(H2Stream):
 
     def was_reset(self, error):
         x: Exchange = self.exchange
+        if self.tunnel is not None:
+            return self.tunnel.end(END_CLIENT_GONE)
         return 0 if x is None else x.client_gone(END_CLIENT_GONE)
 
     def watch_body(self):
@@ -93,6 +100,10 @@ class ClientStream(H2Stream):
     def send_response(self, x, body, size, last):
         if not self.open:
             return 0
+        if self.key_answer is not None and 200 <= x.response.status < 300:
+            # RFC 8441 5: to the client that would mean that there is a tunnel
+            x.record.status = 502
+            return put_reply(self, x, 502, None, None)
         put_response(self, x, last and size == 0)
         return 0 if size == 0 else self.send_body(x, body, size, last)
 
@@ -120,25 +131,27 @@ class ClientStream(H2Stream):
 
     def sent_all(self):
         """RFC 9113 8.1: the client need not send the rest of its body."""
-        return self.reset_stream(self.end_error)
+        return 0 if self.tunnel is not None else self.reset_stream(self.end_error)
 
     def send_overdue(self):
-        x: Exchange = self.exchange
         if self.sent - self.sent_mark >= LEAST_BYTES:
             self.sent_mark = self.sent
             self.send_due_ms = self.connection.host.now_ms + self.owner.services.settings.send_ms
             return 0
         self.reset_stream(E_CANCEL)
-        if x is not None:
-            x.client_gone(END_CLIENT_GONE)
+        self.was_reset(E_CANCEL)
         return pay(self.owner, FAULT_POINTS)
 
     def hold_sender(self):
         x: Exchange = self.exchange
+        if self.tunnel is not None:
+            return self.tunnel.on_blocked()
         return 0 if x is None or x.up is None else x.up.hold()
 
     def free_sender(self):
         x: Exchange = self.exchange
+        if self.tunnel is not None:
+            return self.tunnel.on_drained()
         return 0 if x is None or x.up is None or x.state == X_PARKED else x.up.go_on()
 
     # ---- what the exchange says
@@ -201,6 +214,10 @@ class H2Downstream(H2Connection):
         size = request_text(arena.view, pairs(), count, text, text_end(self), cython.address(head))
         if size < 0:
             return self.refuse_fields(stream, x, -size, h2_fault_text(head.fault), text, 0)
+        if head.extended and not self.offers_connect:
+            return self.refuse_fields(stream, x, 405, "CONNECT is not served", text, 0)
+        if head.extended:
+            size = self.ask_to_switch(stream, text, size)
         used = scan_request(
             arena.view,
             text,
@@ -213,16 +230,21 @@ class H2Downstream(H2Connection):
                 stream, x, -used if used else 400, fault_text(x.request.fault), text, size
             )
         stream.length_left = x.request.content_length
-        if last and stream.length_left > 0:
-            return self.refuse_fields(
-                stream, x, 400, "the body is shorter than Content-Length says", text, size
-            )
-        if not last:
+        # RFC 8441 5: what follows an extended CONNECT is a tunnel's.
+        if stream.length_left > 0 if last else head.extended and stream.length_left >= 0:
+            return self.refuse_fields(stream, x, 400, "Content-Length is not true", text, size)
+        if last and head.extended:
+            return self.refuse_fields(stream, x, 400, "a tunnel that has ended", text, size)
+        return self.begin_request(stream, x)
+
+    def begin_request(self, stream, x):
+        """The head is one; its text is still where it was written."""
+        if not stream.remote_done and stream.key_answer is None:
             if stream.length_left < 0:
                 x.request.flags |= H_CHUNKED
             stream.watch_body()
         # Of one length, and nobody reads it but the log.
-        arena.put(text + x.request.line_size - 8, b"HTTP/2.0")
+        self.services.arena.put(x.request.start + x.request.line_size - 8, b"HTTP/2.0")
         x.request.minor = 20
         self.front.started_us = self.connection.host.now_us
         self.front.fill_record(x)
@@ -233,6 +255,14 @@ class H2Downstream(H2Connection):
         ):
             return self.warn()
         return 0
+
+    def ask_to_switch(self, stream, text, size):
+        """An extended CONNECT as the request that makes an origin switch; returns its size, 0: it cannot be one."""
+        arena = self.services.arena
+        if b"\r\nsec-websocket-key:" in arena.take(text, size):
+            return 0
+        lines, stream.key_answer = upgrade_fields()
+        return size - 2 + arena.put(text + size - 2, lines)
 
     def refuse_fields(self, stream, x, status, cause, text, size):
         """A head that is none: RFC 9113 8.1.1 lets us answer before the stream is reset."""
@@ -302,6 +332,13 @@ class H2Downstream(H2Connection):
         """Serve what is under way, and what comes before the client has heard that it should go elsewhere."""
         return self.warn()
 
+    def busy(self):
+        stream: ClientStream
+        for stream in self.streams.values():
+            if stream.tunnel is None:
+                return True
+        return False
+
     def endless(self):
         count: cython.int = 0
         for stream in self.streams.values():
@@ -314,7 +351,9 @@ class H2Downstream(H2Connection):
         x: Exchange
         self.leave()
         for stream in list(self.streams.values()):
-            if count < most and stream.open and stream.is_endless() == endless:
+            if stream.tunnel is not None or not stream.open or count >= most:
+                continue
+            if stream.is_endless() == endless:
                 x = stream.exchange
                 stream.reset_stream(E_CANCEL)
                 if x is not None:
@@ -333,6 +372,7 @@ def start_h2(front, offset, size):
     h2.connection = front.connection
     h2.connection.handler = h2
     h2.connection.clear_deadline()
+    h2.offers_connect = h2.services.routes.has_tunnels
     h2.begin()
     h2.emptied()
     if h2.services.draining:

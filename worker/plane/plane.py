@@ -109,7 +109,7 @@ class Plane(Services):
             if isinstance(connection.handler, H1Downstream):
                 count += cython.cast(H1Downstream, connection.handler).exchange is not None
             elif isinstance(connection.handler, H2Downstream):
-                count += len(cython.cast(H2Downstream, connection.handler).streams) > 0
+                count += cython.cast(H2Downstream, connection.handler).busy()
         return count
 
     # ---- what it serves with
@@ -247,7 +247,7 @@ class Plane(Services):
         for connection in list(self.reactor.connections):
             if connection is not None and count > 0:
                 handler = cython.cast(Connection, connection).handler
-                if isinstance(handler, TunnelEnd) and cython.cast(TunnelEnd, handler).is_client:
+                if isinstance(handler, TunnelEnd) and cython.cast(TunnelEnd, handler).leads():
                     if cython.cast(TunnelEnd, handler).may_be_ended():
                         count -= 1
                         cython.cast(TunnelEnd, handler).end_for_drain()

@@ -49,6 +49,7 @@ cdef class Route:
 
 cdef class RouteTable:
     cdef readonly list routes
+    cdef readonly bint has_tunnels              # some route is for WebSocket
     cdef readonly Route default                 # None: 404
     cdef RuleSet rules
     cdef list built_in                          # (path, Route): metrics and the like, before every rule

@@ -146,6 +146,7 @@ class RouteTable:
     def __init__(self, routes, rules: RuleSet, *, default=None, built_in=()):
         """`routes`: one per rule, in order; `built_in`: (exact path, Route) pairs. Numbers every route."""
         self.routes = list(routes)
+        self.has_tunnels = True in [route.websocket for route in [*self.routes, default] if route]
         if len(self.routes) != rules.count:
             raise ValueError(f"{len(self.routes)} routes for {rules.count} rules")
         self.rules = rules

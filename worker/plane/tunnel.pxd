@@ -16,6 +16,14 @@ cdef class TunnelEnd(Side):
     cdef int count(self, long long size) except -1
     cdef int end(self, int ending) except -1
     cdef int choose_sink(self) except -1
+    # Towards this peer: bytes, the end of them; and from it: no more for now, go on.
+    cdef int put(self, long long offset, long long size) except -1
+    cdef int put_end(self) except -1
+    cdef int stop(self) except -1
+    cdef int go(self) except -1
+    cdef bint is_stopped(self) except -1                   # it takes no more for now
+    cdef int wait(self, long long after_ms) except -1      # the tunnel's timer, which is the client's
+    cdef bint leads(self) except -1                        # of the connections of a tunnel, exactly one does
     cdef bint may_be_ended(self) except -1                 # it goes on, and nobody has told it to end
     cdef int end_for_drain(self) except -1
     cdef int say_close(self, int code) except -1

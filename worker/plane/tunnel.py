@@ -11,6 +11,7 @@ from cython.cimports.worker.plane.buffer import Arena
 from cython.cimports.worker.plane.cells import C_TUNNELS
 from cython.cimports.worker.plane.h1_parse import F_UPGRADE, H_UPGRADE, Head
 from cython.cimports.worker.plane.h1_write import BODY_NONE
+from cython.cimports.worker.plane.h2_tunnel import key_is_answered, stream_end
 from cython.cimports.worker.plane.record import (
     END_CLIENT_GONE,
     END_CLIENT_TIMEOUT,
@@ -37,14 +38,16 @@ NO_END = cython.declare(cython.longlong, 1 << 62)  # how much may pass by splice
 
 def wants_tunnel(x):
     return (
-        x.request.minor == 1
+        x.request.minor != 0
         and (x.line.body == BODY_NONE or x.line.length == 0)
         and names_websocket(x.services.arena, cython.address(x.request))
     )
 
 
 def may_switch(x):
-    return x.line.upgrade and names_websocket(x.services.arena, cython.address(x.response))
+    if not x.line.upgrade or not names_websocket(x.services.arena, cython.address(x.response)):
+        return False
+    return key_is_answered(x)
 
 
 @cython.cfunc
@@ -65,11 +68,13 @@ def names_websocket(arena: Arena, head: cython.pointer(Head)) -> cython.bint:
 
 
 def open_tunnel(x, offset, size):
-    client: TunnelEnd = TunnelEnd.__new__(TunnelEnd)
+    client: TunnelEnd = stream_end(x.down)
     origin: TunnelEnd = TunnelEnd.__new__(TunnelEnd)
     early: cython.longlong = x.down.carry
     early_size: cython.longlong = x.down.carry_size
     attempt: cython.pointer(Attempt) = cython.address(x.record.tries[x.record.attempts - 1])
+    if client is None:
+        client = TunnelEnd.__new__(TunnelEnd)
     attempt.response_us = x.services.host.now_us - x.attempt_us
     x.services.cells.count_attempt(cython.address(x.record), x.record.attempts - 1)
     x.services.cells.add(C_TUNNELS, 1)
@@ -92,12 +97,14 @@ def open_tunnel(x, offset, size):
         x.services.host.release(early)
     if size:  # nor did the origin, after it
         origin.on_data(offset, size)
-    if client.connection.blocked:
-        origin.connection.pause()
+    if x.down is not client:  # over already
+        return 0
+    if client.is_stopped():
+        origin.stop()
     else:
-        origin.connection.resume()
-    client.connection.set_deadline(x.route.tunnel_ms)
-    return client.connection.resume()
+        origin.go()
+    client.wait(x.route.tunnel_ms)
+    return client.go()
 
 
 @cython.cclass
@@ -131,7 +138,28 @@ class TunnelEnd(Side):
             x.record.bytes_sent += size
             x.record.body_bytes_sent += size
             attempt.bytes_received += size
-        return client.connection.set_deadline(x.route.tunnel_ms)
+        return client.wait(x.route.tunnel_ms)
+
+    def put(self, offset, size):
+        return self.connection.write(offset, size)
+
+    def put_end(self):
+        return self.connection.finish_sending()
+
+    def stop(self):
+        return self.connection.pause()
+
+    def go(self):
+        return self.connection.resume()
+
+    def is_stopped(self):
+        return self.connection.blocked
+
+    def wait(self, after_ms):
+        return self.connection.set_deadline(after_ms)
+
+    def takes_raw(self):
+        return self.connection
 
     def on_data(self, offset, size):
         after: cython.longlong
@@ -147,7 +175,7 @@ class TunnelEnd(Side):
         self.count(after - offset)
         self.connection.wide = size >= SLOT_BYTES
         self.choose_sink()
-        self.other.connection.write(offset, after - offset)
+        self.other.put(offset, after - offset)
         if self.leaving and between_frames(cython.address(self.track)):
             return self.end_for_drain()
         return 0
@@ -158,7 +186,7 @@ class TunnelEnd(Side):
         if not self.exchange.record.tls and (
             self.track.lost or self.track.left >= SPLICE_FROM_BYTES
         ):
-            self.connection.sink = self.other.connection
+            self.connection.sink = self.other.takes_raw()
             self.connection.sink_left = NO_END if self.track.lost else self.track.left
         return 0
 
@@ -180,7 +208,7 @@ class TunnelEnd(Side):
         self.finished = True
         if self.other.finished:
             return self.end(END_OK)
-        return self.other.connection.finish_sending()
+        return self.other.put_end()
 
     def on_failed(self, error):
         self.connection.close()
@@ -188,12 +216,12 @@ class TunnelEnd(Side):
 
     def on_blocked(self):
         if self.other is not None:
-            self.other.connection.pause()
+            self.other.stop()
         return 0
 
     def on_drained(self):
         if self.other is not None:
-            self.other.connection.resume()
+            self.other.go()
         return 0
 
     def on_deadline(self):
@@ -216,6 +244,10 @@ class TunnelEnd(Side):
         self.other = None
         x.drop_upstream(False)
         return x.finish()
+
+    def leads(self):
+        """The client's; or the origin's, where the client has only a stream."""
+        return self.is_client or (self.other is not None and self.other.takes_raw() is None)
 
     def may_be_ended(self):
         return self.exchange is not None and not self.other.leaving
@@ -240,9 +272,7 @@ class TunnelEnd(Side):
         sender: TunnelEnd = self.other
         if between_frames(cython.address(sender.track)) and not sender.track.closed:
             at = self.connection.host.turn_memory(WS_CLOSE_BYTES)
-            self.connection.write(
-                at, put_close(self.services.arena.view, at, code, not self.is_client) - at
-            )
+            self.put(at, put_close(self.services.arena.view, at, code, not self.is_client) - at)
             self.told = True
         return 0
 
