@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pingpy.config import features
 from pingpy.config.addresses import parse_backend, parse_upstream
 from pingpy.config.finding import Finding, Path, warning
 from pingpy.config.log_format import variables_in
@@ -207,16 +206,10 @@ def _grpc(config: Config) -> Iterator[Finding]:
     """gRPC is HTTP/2 (its trailers and its framing are); a rule cannot ask for both it and HTTP/1.1."""
     tables: list[tuple[Path, RouteDefaults]] = [(("proxy",), config.proxy)]
     tables += [(("proxy", "rules", i), rule) for i, rule in enumerate(config.proxy.rules)]
-    told = features.UPSTREAM_H2
     for path, table in tables:
         if table.grpc and table.upstream_protocol == "http1":
             message = "gRPC needs HTTP/2 to the origin"
             yield Finding((*path, "upstream_protocol"), message, "leave the key out")
-        key = "grpc" if table.grpc else "upstream_protocol"
-        if not told and (table.grpc or table.upstream_protocol == "h2"):
-            message = f"{key} is not used: this version speaks HTTP/1.1 to origins"
-            yield warning((*path, key), message, on_key=True)
-            told = True
 
 
 def _metrics_page(config: Config) -> Iterator[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-UPSTREAM_H2 = False  # `grpc` is accepted, but upstream connections speak HTTP/1.1 only
-
 _ROUTE_KEYS = frozenset(
     [
         "auth",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from benchmark import accounting, endurance, extras, instructions, reload, repor
 from benchmark.generator import Generator, build
 from benchmark.rounds import Plan, Samples, Slice, interleave, measure
 from benchmark.rows import ROWS, Row, judge
-from benchmark.servers import ROOT, Server, available, build_pingora
+from benchmark.servers import ROOT, Server, available, build_pingora, grpc_origin
 
 ORIGIN_PORT = 18000
 LONG_PORTS, LONG_COUNTS = (ORIGIN_PORT + 700, ORIGIN_PORT + 701), (200, 20)
@@ -56,9 +57,11 @@ class Bench:
         program = ROOT / "build" / "benchmark" / "loadgen"
         self.generator = Generator(program, ORIGIN_PORT, self.load_cpu)
         self.servers: dict[str, Server] = {}
+        self.grpc_origin: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start every proxy there is."""
+        self.grpc_origin = grpc_origin(self.directory, ORIGIN_PORT, self.load_cpu)
         for name, server in available(self.directory, ORIGIN_PORT, ORIGIN_PORT + 1).items():
             if self.options.servers is None or name in self.options.servers:
                 server.start(self.directory, self.proxy_cpu)
@@ -69,6 +72,9 @@ class Bench:
         for server in self.servers.values():
             server.stop()
         self.generator.stop()
+        if self.grpc_origin is not None:
+            self.grpc_origin.terminate()
+            self.grpc_origin.wait(10)
 
     def row(self, row: Row) -> Samples:
         """Measure one row with whoever is here."""

@@ -23,6 +23,7 @@ class Load:
     body_bytes: int = 0
     rate: float = 0
     streams: int = 0  # HTTP/2, so many at once on each connection; by h2load
+    grpc: bool = False  # the same as calls of gRPC, with a message of body_bytes
     websocket: bool = (
         False  # one connection each for good; a message of 64 bytes and its echo are one request
     )
@@ -77,7 +78,16 @@ class Generator:
     def run(self, port: int, load: Load, seconds: float, requests: int = 0) -> dict[str, Any]:
         """Put this load on a port, and check that what came back was whole."""
         if load.streams:
-            return h2load.run(port, load.path, load.connections, load.streams, seconds, self.cpu)
+            message = bytes(1) + load.body_bytes.to_bytes(4, "big") + bytes(load.body_bytes)
+            return h2load.run(
+                port,
+                load.path,
+                load.connections,
+                load.streams,
+                seconds,
+                self.cpu,
+                message if load.grpc else None,
+            )
         result = self.order(
             f"run port={port} connections={load.connections} seconds={seconds} path={load.path}"
             f" close={int(load.close_each)} body={load.body_bytes} rate={load.rate}"

@@ -19,17 +19,38 @@ FIELDS = (
     "cookie: session=0123456789abcdef; theme=light",
 )
 
+GRPC_FIELDS = (
+    "user-agent: grpc-python/1.60.0 grpc-c/37.0.0 (linux; chttp2)",
+    "content-type: application/grpc",
+    "te: trailers",
+    "grpc-accept-encoding: identity, deflate, gzip",
+    "grpc-timeout: 10S",
+)
+
 
 def run(
-    port: int, path: str, connections: int, streams: int, seconds: float, cpu: int | None
+    port: int,
+    path: str,
+    connections: int,
+    streams: int,
+    seconds: float,
+    cpu: int | None,
+    message: bytes | None = None,
 ) -> dict[str, Any]:
-    """Ask for `path` over so many connections with so many streams each. Raises RuntimeError when h2load fails."""
+    """Ask for `path` over so many connections with so many streams each; `message`: as calls of gRPC that carry it.
+
+    Raises RuntimeError when h2load fails.
+    """
     pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
     with tempfile.TemporaryDirectory(prefix="pingpy-h2load-") as scratch:
         log = Path(scratch) / "requests"
         command = [*pin, "h2load", "-t1", f"-c{connections}", f"-m{streams}"]
         command += [f"--duration={round(seconds * 1000)}ms", f"--log-file={log}"]
-        command += [f"-H{field}" for field in FIELDS]
+        command += [f"-H{field}" for field in (FIELDS if message is None else GRPC_FIELDS)]
+        if message is not None:
+            body = Path(scratch) / "message"
+            body.write_bytes(message)
+            command.append(f"-d{body}")
         before = os.times()
         done = subprocess.run(
             [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmark.generator import Generator, Load
 from benchmark.hotspots import hottest
-from benchmark.servers import ROOT, fill, one_rule, with_hook
+from benchmark.servers import GRPC_OFFSET, ROOT, fill, one_rule, with_hook
 from pingpy.control import (
     Accepting,
     Channel,
@@ -164,7 +164,8 @@ def nginx_run(generator: Generator, load: Load, requests: int) -> int:
     with tempfile.TemporaryDirectory(prefix="pingpy-instructions-") as scratch:
         directory = Path(scratch)
         directory.chmod(0o755)
-        places = {"PORT": PORTS[1], "BIG_PORT": PORTS[1] + 1, "ORIGIN": PORTS[0], "DIR": directory}
+        places = {"PORT": PORTS[1], "BIG_PORT": PORTS[1] + 1, "H2_PORT": PORTS[1] + 2}
+        places |= {"ORIGIN": PORTS[0], "GRPC": PORTS[0] + GRPC_OFFSET, "DIR": directory}
         path = fill("nginx.conf", directory / "nginx.conf", **places)
         path.write_text("master_process off;\n" + path.read_text())
         nginx = shutil.which("nginx") or "nginx"

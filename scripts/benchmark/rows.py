@@ -88,6 +88,13 @@ ROWS = (
         (Bar("pingpy", "nginx", 2.0, 3.0),),
     ),
     Row(
+        "grpc",
+        "gRPC unary, HTTP/2 on both sides, 16 connections of 32 streams",
+        Load("/bench.Echo/Unary", connections=16, streams=32, body_bytes=64, grpc=True),
+        ("nginx", "pingpy"),
+        (Bar("pingpy", "nginx", 1.5, 2.5),),
+    ),
+    Row(
         "websocket",
         "WebSocket, messages of 64 bytes and their echo",
         Load("/websocket", websocket=True),

@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PINGORA = ROOT / "build" / "pingora" / "release" / "pingora-relay"
 START_SECONDS = 60.0
+GRPC_OFFSET = 900  # from the origin's port to that of the gRPC origin
 
 
 @dataclass
@@ -126,6 +127,14 @@ def one_rule(origin_port: int) -> str:
     )
 
 
+def with_grpc(origin_port: int) -> str:
+    """The same, behind a rule for gRPC calls."""
+    return (
+        '[[proxy.rules]]\npath = "/bench.Echo/*"\ngrpc = true\n'
+        f'upstream = "http://127.0.0.1:{origin_port + GRPC_OFFSET}"\n{one_rule(origin_port)}'
+    )
+
+
 def with_hook(origin_port: int) -> str:
     """The same with a Python filter on every request."""
     module = HERE / "configs" / "hook.py"
@@ -146,7 +155,7 @@ def available(directory: Path, origin_port: int, base_port: int) -> dict[str, Se
     if nginx := shutil.which("nginx"):
         port, big, h2 = next(ports), next(ports), next(ports)
         places = {"PORT": port, "BIG_PORT": big, "H2_PORT": h2, "ORIGIN": origin_port}
-        places["DIR"] = directory
+        places |= {"DIR": directory, "GRPC": origin_port + GRPC_OFFSET}
         path = fill("nginx.conf", directory / "nginx.conf", **places)
         log = f"{directory}/nginx.error.log"
         command = [nginx, "-p", str(directory), "-e", log, "-c", str(path)]
@@ -166,10 +175,25 @@ def available(directory: Path, origin_port: int, base_port: int) -> dict[str, Se
         port = next(ports)
         command = [str(PINGORA), str(port), str(origin_port), f"{directory}/pingora.access.log"]
         found["pingora"] = Server("pingora", command, port, port)
-    found["pingpy"] = pingpy("pingpy", next(ports), directory, one_rule(origin_port))
+    found["pingpy"] = pingpy("pingpy", next(ports), directory, with_grpc(origin_port))
     hooked = with_hook(origin_port)
     found["pingpy+hook"] = pingpy("pingpy+hook", next(ports), directory, hooked)
     return found
+
+
+def grpc_origin(
+    directory: Path, origin_port: int, cpu: int | None
+) -> subprocess.Popen[bytes] | None:
+    """What gRPC calls are answered by, beside the load; None without nginx."""
+    nginx = shutil.which("nginx")
+    if nginx is None:
+        return None
+    places = {"DIR": directory, "GRPC": origin_port + GRPC_OFFSET}
+    path = fill("grpc_origin.conf", directory / "grpc_origin.conf", **places)
+    pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
+    log = f"{directory}/grpc_origin.error.log"
+    command = [*pin, nginx, "-p", str(directory), "-e", log, "-c", str(path)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
 def build_pingora() -> None:

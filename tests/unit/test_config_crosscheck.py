@@ -228,15 +228,8 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             ["3:8: warning: /metrics is the metrics page for those that [metrics] allows"],
         ),
         (
-            RULE + "grpc = true\n",
-            ["3:1: warning: grpc is not used: this version speaks HTTP/1.1 to origins"],
-        ),
-        (
             RULE + 'grpc = true\nupstream_protocol = "http1"\n',
-            [
-                "3:1: warning: grpc is not used: this version speaks HTTP/1.1 to origins",
-                "4:21: gRPC needs HTTP/2 to the origin",
-            ],
+            ["4:21: gRPC needs HTTP/2 to the origin"],
         ),
         (
             '[[proxy.rules]]\nrespond = 204\nupstream_protocol = "http1"\n',

@@ -20,6 +20,7 @@ from cython.cimports.worker.plane.exchange import (
     X_SENT,
     Exchange,
     Services,
+    Side,
 )
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.record import (
@@ -123,9 +124,12 @@ def upstream_ready(x, up, reused):
 def send_upstream(x):
     """Send the head, then whatever there is of the body."""
     replay: cython.longlong
+    up: Side = x.up
     x.state = X_SENT
     x.line.upgrade = x.route.websocket and wants_tunnel(x)
-    x.up.send_request(x)
+    up.send_request(x)
+    if x.up is not up:  # the connection has gone meanwhile
+        return 0
     if x.replay_size >= 0:  # an earlier attempt had the whole body already
         replay = x.replay
         return x.up.send_body(x, replay, x.replay_size, True)

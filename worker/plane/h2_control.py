@@ -127,6 +127,12 @@ def take_reset(owner: H2Connection) -> cython.int:
     stream: H2Stream = owner.streams.get(owner.frame.stream)
     if stream is None:
         return owner.fail(E_PROTOCOL) if is_idle(owner, owner.frame.stream) else 0
+    if owner.client and stream.remote_done and stream.exchange is not None:
+        # RFC 9113 8.1: the whole response is here, and the rest of the request is not wanted
+        owner.services.arena.chain_clear(cython.address(stream.unsent))
+        stream.end_queued = stream.end_sent = True
+        stream.send_due_ms = 0
+        return stream.free_sender() if stream.sender_held else 0
     stream.close_stream()
     return stream.was_reset(owner.frame.value)
 

@@ -11,7 +11,7 @@ import cython
 from cython.cimports.worker.plane.attempts import upstream_failed, upstream_ready
 from cython.cimports.worker.plane.cells import C_UPSTREAM_OPENED
 from cython.cimports.worker.plane.connection import ROLE_CONNECTING
-from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange
+from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange, Side
 from cython.cimports.worker.plane.h1_upstream import (
     U_CONNECTING,
     U_IDLE,
@@ -19,6 +19,7 @@ from cython.cimports.worker.plane.h1_upstream import (
     H1Upstream,
     Lender,
 )
+from cython.cimports.worker.plane.h2_upstream import close_shared, lend_stream
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.proxy_opening import proxy_opening
 from cython.cimports.worker.plane.record import (
@@ -57,6 +58,7 @@ class PeerConnections:
     def __cinit__(self, peer):
         self.peer = peer
         self.idle = []
+        self.shared = []
         self.waiting = []
 
     def __repr__(self) -> str:
@@ -110,6 +112,8 @@ class Pools(Lender):
         if not x.counted:
             self.services.cells.enter_peer(x.peer.cell)
             x.counted = True
+        if x.route.h2:
+            return lend_stream(self, connections, x)
         if not x.fresh:
             if connections.peer.send_proxy:
                 up = self.idle_one_of(connections, proxy_opening(x))
@@ -151,18 +155,9 @@ class Pools(Lender):
         """Begin a connection; `dialed` hears of its outcome."""
         peer: Peer = connections.peer
         up: H1Upstream
-        one: cython.int = 1
-        address: bytes = peer.sockaddr
-        fd: cython.int = socket(peer.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-        if fd < 0:  # our own want of descriptors says nothing about the peer
-            return x.refuse(503, END_CONNECT_FAILED, f"no socket: {os.strerror(errno)}")
-        if peer.family != AF_UNIX:
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), 4)
-        raw: cython.p_const_char = address
-        if connect(fd, cython.cast(cython.pointer(sockaddr), raw), len(address)) < 0:
-            if errno != EINPROGRESS:  # a Unix socket says EAGAIN when its queue is full
-                close(fd)
-                return upstream_failed(x, END_CONNECT_FAILED, True)
+        fd: cython.int = self.connect_socket(peer, x)
+        if fd < 0:
+            return 0
         up = H1Upstream.__new__(H1Upstream)
         up.services = self.services
         up.lender = self
@@ -170,19 +165,42 @@ class Pools(Lender):
         up.state = U_CONNECTING
         if peer.send_proxy:
             up.opening = proxy_opening(x)
-        try:
-            self.services.host.attach(fd, up, ROLE_CONNECTING)
-        except OSError as error:
-            close(fd)
-            return x.refuse(503, END_CONNECT_FAILED, f"no socket: {error}")
-        up.connection.set_deadline(x.route.connect_ms)
+        if self.attach(fd, up, x) < 0:
+            return 0
         connections.open += 1
-        self.opened += 1
-        self.services.cells.add(C_UPSTREAM_OPENED, 1)
         self.dialing[up] = x
         x.state = X_DIALING
         x.dialing = up
         return 0
+
+    def attach(self, fd, up, x):
+        try:
+            self.services.host.attach(fd, up, ROLE_CONNECTING)
+        except OSError as error:
+            close(fd)
+            x.refuse(503, END_CONNECT_FAILED, f"no socket: {error}")
+            return -1
+        up.connection.set_deadline(x.route.connect_ms)
+        self.opened += 1
+        self.services.cells.add(C_UPSTREAM_OPENED, 1)
+        return 0
+
+    def connect_socket(self, peer, x):
+        one: cython.int = 1
+        address: bytes = peer.sockaddr
+        fd: cython.int = socket(peer.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+        if fd < 0:  # our own want of descriptors says nothing about the peer
+            x.refuse(503, END_CONNECT_FAILED, f"no socket: {os.strerror(errno)}")
+            return -1
+        if peer.family != AF_UNIX:
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), 4)
+        raw: cython.p_const_char = address
+        if connect(fd, cython.cast(cython.pointer(sockaddr), raw), len(address)) < 0:
+            if errno != EINPROGRESS:  # a Unix socket says EAGAIN when its queue is full
+                close(fd)
+                upstream_failed(x, END_CONNECT_FAILED, True)
+                return -1
+        return fd
 
     def dialed(self, up, error):
         """A connection was made, or was not."""
@@ -258,7 +276,7 @@ class Pools(Lender):
     def forget(self, x):
         """The exchange has left its peer, whether it had a connection yet or not; its place is free."""
         connections: PeerConnections = self.of(x.peer)
-        up: H1Upstream = x.dialing
+        up: Side = x.dialing
         if x.state == X_QUEUED:
             self.unqueue(connections, x)
         if up is not None:  # it may yet serve another
@@ -318,4 +336,5 @@ class Pools(Lender):
                 up = connections.idle.pop()
                 self.idle_count -= 1
                 up.cut()
+            close_shared(connections)
         return 0

@@ -183,6 +183,7 @@ def _route(
         hooks=hooks.get(rule.index),
         websocket=rule.websocket,
         grpc=rule.grpc,
+        h2=rule.upstream_protocol == "h2",
         host_from_upstream=rule.host_from_upstream,
         connect_ms=_ms(rule.timeouts.connect_seconds),
         response_ms=_ms(rule.timeouts.response_seconds),
