@@ -153,6 +153,9 @@ def test_a_service_that_stops_refuses_at_once_while_it_drains(rig):
 def test_killing_a_draining_worker_hurts_nobody_and_a_worker_without_end_is_stopped_in_time(rig):
     rig.write(fault="never-drained", drain_timeout=5, tunnel_drain_timeout=5)
     assert rig.tell("reload")["code"] == 0
+    until(
+        lambda: rig.settled(2)
+    )  # the first generation is gone, and not to be taken for the stubborn one
     stubborn = {w["pid"] for w in rig.workers()}
     rig.write(drain_timeout=5, tunnel_drain_timeout=5)
     assert rig.tell("reload")["code"] == 0
