@@ -66,10 +66,11 @@ class Takeover:
             return
         self.orphaned = True
         self.out.log("warn", f"the old master is gone ({why}): completing the take-over alone")
+        # There is nobody to fall back on any more: who has died is replaced, whatever the stage.
+        self.crew.respawns = True
+        self.crew.refill(now)
         if self.stage is Stage.BUILDING:
-            # There is nobody to fall back on any more: as at a start, one worker is better than none.
-            self.crew.respawns = True
-            self.crew.refill(now)
+            # As at a start, one worker is better than none.
             self.deadline = now + self.crew.plan.upgrade_seconds
         elif self.stage is Stage.WAIT_COMMIT:
             self._go(now)

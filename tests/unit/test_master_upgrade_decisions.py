@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from master_world import World, running
+from master_world import World, plan, running
 
 from master import actions, events
 from master.supervisor import Phase
@@ -268,3 +268,13 @@ def test_the_new_master_shows_life_when_asked():
     world = taking_over()
     world.feed(events.PeerSaid("PING", elder=True))
     assert told(world)[-1] == "PONG"
+
+
+def test_a_new_master_left_alone_with_dead_workers_replaces_them():
+    world = World().begin(plan(worker_count=1, min_workers=1), taking_over=True)
+    world.settle()
+    world.die(world.of(1)[0])
+    world.feed(events.PeerGone("closed", elder=True))
+    world.settle()
+    assert world.accepting() == {1}
+    assert world.supervisor.phase is Phase.RUNNING
