@@ -39,7 +39,7 @@ ROWS = {
             "fault_matrix_reload: 2_a_taken_port, 2_a_module_that_raises",
             "fault_matrix_reload: 2_a_name_that_does_not_resolve_is_no_reason_to_refuse",
         ),
-        later="unreadable certificate: TLS is not served; static root: there are no static files",
+        later="an unreadable certificate is not among the faults yet; there are no static files",
     ),
     3: Row(
         "worker exits, crashes, is killed before READY; 1 of N, N of N",
@@ -225,7 +225,7 @@ ROWS = {
             "fault_matrix_workers: 22_clients_in_awkward_moments_get_their_first_answer",
             "fault_matrix_workers: 22_an_http2_preface_without_a_request_may_still_have_one",
         ),
-        later="in the middle of a TLS handshake: TLS is not served",
+        later="in the middle of a TLS handshake: the load has no TLS yet",
     ),
     23: Row(
         "log folder gone, ENOSPC, rotated file, storm of reopens",
@@ -272,7 +272,11 @@ ROWS = {
         ("fault_matrix_host: 27_counters_never_go_back_and_agree_with_the_clients",),
     ),
     28: Row("a limit of 100 requests a second", "HUP, USR2", later="there are no rate limits"),
-    29: Row("session resumption before and after", "HUP, USR2", later="TLS is not served"),
+    29: Row(
+        "session resumption before and after",
+        "HUP, USR2",
+        later="ticket keys are each worker's own",
+    ),
     30: Row(
         "two instances, same and different runtime_dir",
         "any",
