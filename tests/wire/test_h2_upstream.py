@@ -236,6 +236,20 @@ def test_an_answer_before_the_request_is_whole(h2_rig: Rig) -> None:
     assert client.got.startswith(b"HTTP/1.1 413")
 
 
+def test_an_origin_that_resets_behind_every_answer_keeps_its_connection(h2_rig: Rig) -> None:
+    """RFC 9113 8.1 lets it; hundreds of such resets are no flood, because each belongs to a request of ours."""
+    origin = H2Origin(h2_rig)
+    client = h2_rig.client()
+    for number in range(400):
+        client.send(b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx" % number)
+        link, asked = origin.request(number)
+        origin.answer(link, asked)
+        link.end.send(b"\0\0\4\3\0" + asked.stream.to_bytes(4, "big") + bytes(4))
+        assert h2_rig.response(client).body == b"ok"
+        client.take()
+    assert h2_rig.plane.stats()["upstream_opened"] == 1
+
+
 def test_heads_informational_and_bodiless_answers(h2_rig: Rig) -> None:
     client = h2_rig.client(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
     origin = H2Origin(h2_rig)
