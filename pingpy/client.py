@@ -230,11 +230,13 @@ async def request(
     timeout_seconds: float = 10.0,
     max_body_bytes: int = 65536,
     tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
     before: bytes = b"",
 ) -> ClientResponse:
     """Ask once. `address` ("192.0.2.1:80", "unix:/path") is where to connect when that is not what the URL says, `host`
-    the Host field when that is not the URL's authority, `before` what is sent ahead of all else, TLS included. Raises
-    UpstreamError; never takes longer than the timeout.
+    the Host field when that is not the URL's authority, `server_name` whom its certificate must be for
+    when that is not the URL's host, `before` what is sent ahead of all else, TLS included. Raises UpstreamError; never
+    takes longer than the timeout.
     """
     parts = _checked(url)
     fields = Headers(headers.items() if isinstance(headers, Headers) else headers)
@@ -246,8 +248,10 @@ async def request(
     if parts.scheme == "https":
         context = tls or ssl.create_default_context()
     where = address or _authority_address(parts)
-    server_name = parts.hostname if context is not None else None
-    return await converse(engine, where, context, server_name, timeout_seconds, before)
+    name = None
+    if context is not None:
+        name = parts.hostname if server_name is None else server_name
+    return await converse(engine, where, context, name, timeout_seconds, before)
 
 
 async def converse(

@@ -35,7 +35,8 @@ class ClaimsCells(Protocol):
 
 
 class WorkerEvents:
-    """The plane's events, for one worker. `make_plane_peer` is the plane's own class."""
+    """The plane's events, for one worker. `make_plane_peer` is the plane's own class, `make_origin` makes what a peer
+    of that name needs for TLS."""
 
     def __init__(
         self,
@@ -43,11 +44,13 @@ class WorkerEvents:
         cells: ClaimsCells,
         make_plane_peer: MakePeer,
         clock: Callable[[], float],
+        make_origin: Callable[[str], Any] = lambda host: None,
     ) -> None:
         self._runner = runner
         self._cells = cells
         self._make_plane_peer = make_plane_peer
         self._clock = clock
+        self._make_origin = make_origin
         self._troubled_until = 0.0
         self._unwelcome_until = 0.0
         self._unwelcome_untold = 0
@@ -105,7 +108,11 @@ class WorkerEvents:
         text = chosen.address.encode()
         cell = self._cells.claim_peer(HOOK_POOL, text)
         self._cells.name_peer(cell, HOOK_POOL.decode(), chosen.address)
-        return self._make_plane_peer(cell=cell, text=text, name=text, sockaddr=raw, family=family)
+        host = "" if chosen.host.startswith("unix:") else chosen.host
+        tls = self._make_origin(chosen.sni or host) if chosen.tls else None
+        return self._make_plane_peer(
+            cell=cell, text=text, name=text, sockaddr=raw, family=family, tls=tls
+        )
 
     def make_address(self, host: str, port: int) -> Address:
         """One end of a connection, for hooks to see."""

@@ -31,6 +31,7 @@ from worker.plane.peer_cells import PeerCells
 from worker.policy.health import Action, Mark, ProbeBook, Target
 from worker.policy.health_cells import HealthCells, member
 from worker.policy.health_probe import probe
+from worker.policy.origin_tls import ProbeContexts, named
 from worker.policy.resolver import FIRST_DIRECTORY_SECONDS, is_name, needed_names
 from worker.policy.resolver_book import Lookup, NameBook
 from worker.policy.resolver_lookup import LookupFailedError, look_up
@@ -189,10 +190,11 @@ class Scout:
                     if pool.health_check is None:
                         self._verdicts.write(key, PROBE_UNKNOWN)
                         continue
+                    tls = named(pool.tls, peer.host)
                     target = Target(
                         address,
                         peer.authority,
-                        peer.scheme == "https",
+                        tls if peer.scheme == "https" else None,
                         pool.health_check,
                         pool.send_proxy,
                     )
@@ -294,7 +296,14 @@ def main(context: WorkerContext) -> int:
 
         async def live() -> None:
             counters = ScoutCounters(region, context.slab)
-            scout = Scout(resolve(config), verdicts, directory.publish, counters)
+            contexts = ProbeContexts(context.secrets)
+            scout = Scout(
+                resolve(config),
+                verdicts,
+                directory.publish,
+                counters,
+                probe=lambda target: probe(target, contexts),
+            )
             await ScoutProcess(context, scout, region).run()
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

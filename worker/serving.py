@@ -31,6 +31,7 @@ from worker.plane.cells import Cells
 from worker.plane.pick import Peer
 from worker.plane.plane import Plane
 from worker.policy.metrics import Metrics
+from worker.policy.origin_tls import OriginTls
 from worker.policy.resolver import DirectoryWatch, needed_names
 from worker.policy.responders import (
     HEALTH_PATH,
@@ -69,6 +70,7 @@ class Serving:
         cells = Cells(region, context.slab)
         self._report = _reporter(config)
         self._runner = HookRunner(asyncio.get_running_loop(), self._report)
+        origin_tls = OriginTls(context.secrets)
         hooks = self.code.of_rules(resolved)
         self.tables = compile_tables(
             resolved,
@@ -77,6 +79,7 @@ class Serving:
             workers=context.worker_count,
             built_in=_pages(resolved, life, Metrics(region, cells)),
             hooks=hooks,
+            origin_tls=origin_tls,
             load_balancer=lambda name: _balancer(name, context.source.folder),
         )
         self.log = AccessLog(parse_format(config.log.format), -1, cells, _constants(context))
@@ -84,16 +87,8 @@ class Serving:
         cells.name_listeners(listeners)
         self.log.name_listeners(listeners)
         self.log.name_routes([label.encode() for label in self.tables.labels])
-        self.plane = Plane(
-            cells=cells,
-            events=WorkerEvents(self._runner, cells, Peer, time.monotonic),
-            settings=plane_settings(config),
-            trusted=packed_networks(config.network.trusted_proxies),
-            announced=packed_networks(announcing(config.network)),
-            announced_listeners=announced_listeners(config.network, plan.listeners),
-        )
-        if config.network.io_uring:
-            self.plane.use_io_uring()
+        events = WorkerEvents(self._runner, cells, Peer, time.monotonic, origin_tls.verified)
+        self.plane = _plane(config, plan, cells, events)
         self._use_tls(config, plan)
         self.plane.use_routes(self.tables.table)
         self.plane.use_log(self.log)
@@ -131,6 +126,22 @@ class Serving:
             self._lag_thread.stop()
         if self._report is not None:
             self._report.close()
+
+
+def _plane(config: Config, plan: Plan, cells: Cells, events: WorkerEvents) -> Plane:
+    """A plane with the configuration's numbers and networks."""
+    network = config.network
+    plane = Plane(
+        cells=cells,
+        events=events,
+        settings=plane_settings(config),
+        trusted=packed_networks(network.trusted_proxies),
+        announced=packed_networks(announcing(network)),
+        announced_listeners=announced_listeners(network, plan.listeners),
+    )
+    if network.io_uring:
+        plane.use_io_uring()
+    return plane
 
 
 def _pages(resolved: Resolved, life: Lifecycle, metrics: Metrics) -> list[BuiltIn]:

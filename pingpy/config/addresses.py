@@ -211,7 +211,21 @@ def as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _checked_server_name(text: str) -> str:
+    """A host name or an address, as certificates have them."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text) or ".." in text:
+            refuse(
+                f"{shown(text)} is neither a host name nor an address",
+                'write "origin.example.com", without a scheme or a port',
+            )
+        return text.lower().rstrip(".")
+
+
 Listen = Annotated[str, AfterValidator(_checked_listen)]
 Backend = Annotated[str, AfterValidator(_checked_backend)]
 Upstream = Annotated[str, AfterValidator(_checked_upstream)]
+ServerName = Annotated[str, AfterValidator(_checked_server_name)]
 Name = Annotated[str, AfterValidator(_checked_name)]

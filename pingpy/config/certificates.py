@@ -22,16 +22,17 @@ def check_certificates(config: Config, folder: FilePath, now: datetime) -> Itera
             ("network", "ssl_certificate"),
             ("network", "ssl_certificate_key"),
         )
-        yield from _check_pair(pair, places, folder, now)
+        yield from check_pair(pair, places, folder, now)
     for index, entry in enumerate(network.tls):
         path: Path = ("network", "tls", index)
         places = ((*path, "certificate"), (*path, "key"))
-        yield from _check_pair((entry.certificate, entry.key), places, folder, now)
+        yield from check_pair((entry.certificate, entry.key), places, folder, now)
 
 
-def _check_pair(
+def check_pair(
     pair: tuple[str, str], places: tuple[Path, Path], folder: FilePath, now: datetime
 ) -> Iterator[Finding]:
+    """Findings about a certificate and its key."""
     unreadable = False
     for name, place in zip(pair, places, strict=True):
         try:

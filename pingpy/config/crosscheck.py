@@ -8,12 +8,14 @@ from pingpy.config.addresses import parse_listen
 from pingpy.config.crosscheck_pools import check_pools
 from pingpy.config.crosscheck_proxy_protocol import check_proxy_protocol
 from pingpy.config.crosscheck_rules import check_rules
+from pingpy.config.crosscheck_tls import check_nameless, check_tls
 from pingpy.config.finding import Finding, Path, warning
 from pingpy.config.log_format import check_format
 from pingpy.config.patterns import closest
 from pingpy.config.schema import Config
 from pingpy.config.schema_routing import HealthCheck
 from pingpy.config.shadow import dead_rules
+from pingpy.errors import Severity
 
 # Two spellings of one setting; only one of each pair may be used.
 ALIASES: tuple[tuple[Path, Path], ...] = (
@@ -32,7 +34,7 @@ _UNUSED_BY_PROBES = {
 
 def cross_check(config: Config, *, dead: bool = True) -> list[Finding]:
     """Everything wrong or odd between keys that are each fine by themselves; `dead`: dead rules too."""
-    return [
+    findings = [
         *_aliases(config),
         *_listeners(config),
         *_certificates(config),
@@ -42,8 +44,12 @@ def cross_check(config: Config, *, dead: bool = True) -> list[Finding]:
         *check_format(config.log.format),
         *check_pools(config),
         *check_rules(config),
+        *check_tls(config),
         *(dead_rules(config) if dead else ()),
     ]
+    if not any(finding.severity is Severity.ERROR for finding in findings):
+        findings += check_nameless(config)
+    return findings
 
 
 def is_set(config: Config, path: Path) -> bool:

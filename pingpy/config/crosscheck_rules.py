@@ -21,6 +21,7 @@ _NEED_UPSTREAM = (
     "retry",
     "send_proxy_protocol",
     "upstream_protocol",
+    "tls",
 )
 REDIRECT_VARIABLES = ("scheme", "host", "request_uri", "uri", "args")
 

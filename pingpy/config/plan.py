@@ -139,6 +139,13 @@ def secret_files(config: Config) -> tuple[str, ...]:
     names = [network.ssl_certificate, network.ssl_certificate_key]
     for entry in network.tls:
         names += [entry.certificate, entry.key, entry.client_ca]
+    tables = [
+        config.proxy.tls,
+        *(p.tls for p in config.pools),
+        *(r.tls for r in config.proxy.rules),
+    ]
+    for table in tables:
+        names += [table.ca, table.certificate, table.key]
     return tuple(dict.fromkeys(name for name in names if name))
 
 

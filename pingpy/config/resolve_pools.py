@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from hashlib import sha256
+from typing import Any, Literal
 
 from pingpy.config.addresses import UpstreamAddress, parse_backend, parse_upstream
 from pingpy.config.patterns import ALGORITHMS
@@ -13,6 +14,7 @@ from pingpy.config.resolved import (
     ResolvedPeer,
     ResolvedPool,
     ResolvedRetry,
+    ResolvedTls,
 )
 from pingpy.config.schema import Config
 from pingpy.config.schema_routing import (
@@ -23,6 +25,7 @@ from pingpy.config.schema_routing import (
     Queue,
     Retry,
     Rule,
+    UpstreamTls,
 )
 from pingpy.config.values import status_set
 
@@ -107,19 +110,22 @@ class PoolResolver:
 
     def _make(self, draft: _Draft, rule: Rule) -> ResolvedPool:
         """The pool of this name; what differs from its own settings makes it another pool."""
-        name, pool = draft.name, draft.pool
+        name, pool, proxy = draft.name, draft.pool, self._config.proxy
         algorithm = canonical_algorithm(draft.override or draft.algorithm)
         if algorithm != canonical_algorithm(draft.algorithm):
             name = f"{name}/{algorithm}"
         own_proxy = pool.send_proxy_protocol if pool else None
-        send_proxy = (
-            rule.send_proxy_protocol or own_proxy or self._config.proxy.send_proxy_protocol
-        ) == "v2"
+        send_proxy = (rule.send_proxy_protocol or own_proxy or proxy.send_proxy_protocol) == "v2"
         if send_proxy != (own_proxy == "v2"):
             name = f"{name}/proxy_{'v2' if send_proxy else 'off'}"
+        tls = own_tls = resolved_tls(proxy.tls, *([pool.tls] if pool else []))
+        if any(peer.scheme == "https" for peer in draft.peers):
+            tls = resolved_tls(proxy.tls, *([pool.tls] if pool else []), rule.tls)
+        if tls != (own_tls if pool else ResolvedTls()):
+            name = f"{name}/tls_{sha256(repr(tls).encode()).hexdigest()[:8]}"
         if name not in self._made:
             queue = pool.queue if pool else _DEFAULT_QUEUE
-            retry = (pool.retry if pool else None) or self._config.proxy.retry
+            retry = (pool.retry if pool else None) or proxy.retry
             self._made[name] = ResolvedPool(
                 name=name,
                 algorithm=algorithm,
@@ -129,6 +135,7 @@ class PoolResolver:
                 queue_size=queue.size,
                 queue_seconds=queue.timeout,
                 send_proxy=send_proxy,
+                tls=tls,
             )
         return self._made[name]
 
@@ -161,6 +168,17 @@ def resolved_health_check(check: HealthCheck | None) -> ResolvedHealthCheck | No
         healthy_threshold=check.healthy_threshold,
         service=check.service,
     )
+
+
+def resolved_tls(*tables: UpstreamTls) -> ResolvedTls:
+    """What the tables say together; later ones win, key by key, and a certificate goes with its own key."""
+    said: dict[str, Any] = {}
+    for table in tables:
+        given = {key: getattr(table, key) for key in table.model_fields_set}
+        if "certificate" in given or "key" in given:
+            said |= {"certificate": None, "key": None}
+        said |= given
+    return ResolvedTls(**said)
 
 
 def resolved_retry(retry: Retry | None) -> ResolvedRetry:

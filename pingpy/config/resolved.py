@@ -37,6 +37,18 @@ class ResolvedPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvedTls:
+    """How peers are spoken to over TLS. Paths are as in the file, relative to its folder."""
+
+    verify: bool = True
+    ca: str | None = None  # None: the system's
+    server_name: str | None = None  # None: each peer's host
+    certificate: str | None = None  # None: we show none
+    key: str | None = None
+    min_version: Literal["1.2", "1.3"] = "1.2"
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedHealthCheck:
     """How the peers of a pool are probed."""
 
@@ -78,6 +90,7 @@ class ResolvedPool:
     queue_size: int
     queue_seconds: float
     send_proxy: bool = False  # connections begin with a PROXY header
+    tls: ResolvedTls = ResolvedTls()  # towards the peers whose scheme is https
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pingpy.config.addresses import Backend, Name, Upstream, as_tuple
+from pingpy.config.addresses import Backend, Name, ServerName, Upstream, as_tuple
 from pingpy.config.patterns import (
     AddableHeaderLines,
     Algorithm,
@@ -114,6 +114,26 @@ RespondOrShort = Annotated[
 ]
 
 
+class UpstreamTls(Table):
+    """TLS towards `https://` origins: whom to believe, who we are. What a rule leaves out, its pool and [proxy] say."""
+
+    verify: bool = Field(
+        default=True, description="whether the origin's certificate must be good, and for its host"
+    )
+    ca: str | None = Field(
+        default=None, description="path of the CAs that are believed, PEM; default: the system's"
+    )
+    server_name: ServerName | None = Field(
+        default=None,
+        description="host name or address that the certificate must be for, and SNI; default: the URL's host",
+    )
+    certificate: str | None = Field(
+        default=None, description="path of the certificate chain that we show, PEM"
+    )
+    key: str | None = Field(default=None, description="path of its private key, PEM")
+    min_version: Literal["1.2", "1.3"] = Field(default="1.2", description="oldest TLS version")
+
+
 class RouteDefaults(Table):
     """The keys that [proxy] sets for every rule, and that a rule may set for itself."""
 
@@ -149,6 +169,9 @@ class RouteDefaults(Table):
         default=None,
         description='"v2": connections to the origin begin with a PROXY header that names the client, '
         "and serve this client only; default: what the pool says, else off",
+    )
+    tls: UpstreamTls = Field(
+        default=UpstreamTls(), description="TLS towards the origin, when its URL is https://"
     )
     grpc: bool | None = Field(
         default=None, description="gRPC: HTTP/2 to the origin, no total timeout; default: false"
@@ -286,6 +309,9 @@ class Pool(Table):
     )
     upstream_protocol: Protocol | None = Field(
         default=None, description="what its peers speak, for rules that do not say"
+    )
+    tls: UpstreamTls = Field(
+        default=UpstreamTls(), description="TLS towards peers whose address is https://"
     )
     max_connections: Count = Field(
         default=0, description="to each peer, from each worker; 0: no bound"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pingpy.config.certificates import check_certificates, validity
+from pingpy.config.certificates_upstream import check_upstream_certificates
 from pingpy.config.load import load
 from pingpy.config.source import ConfigSource
 
@@ -83,6 +84,41 @@ def test_the_dates_of_a_certificate_are_those_that_openssl_prints():
         datetime(2026, 11, 22, 22, 14, 56, tzinfo=UTC),
         datetime(2126, 10, 29, 22, 14, 56, tzinfo=UTC),
     )
+
+
+UPSTREAM = """
+[proxy]
+tls = {{ ca = "{0}" }}
+[[proxy.rules]]
+upstream = "https://a"
+tls = {{ certificate = "{1}", key = "{2}" }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("tls_localhost.crt", "tls_localhost.crt", "tls_localhost.key"), []),
+        (
+            ("none.crt", "tls_localhost.crt", "tls_other.key"),
+            [
+                (("proxy", "tls", "ca"), "cannot read none.crt: No such file or directory"),
+                (
+                    ("proxy", "rules", 0, "tls", "key"),
+                    "the key is not that of the certificate tls_localhost.crt",
+                ),
+            ],
+        ),
+        (
+            ("tls_localhost.key", "tls_localhost.crt", "tls_localhost.key"),
+            [(("proxy", "tls", "ca"), "there is no certificate in tls_localhost.key")],
+        ),
+    ],
+)
+def test_files_for_tls_towards_origins(files, expected):
+    config = load(ConfigSource("c.toml", UPSTREAM.format(*files).encode()))
+    found = check_upstream_certificates(config, DATA, datetime(2027, 1, 1, tzinfo=UTC))
+    assert [(f.path, f.message.replace(f"{DATA}/", "")) for f in found] == expected
 
 
 def _der():

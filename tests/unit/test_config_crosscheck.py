@@ -81,6 +81,50 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             '[[proxy.rules]]\nrespond = 204\nsend_proxy_protocol = "v2"\n',
             ['3:1: "send_proxy_protocol" needs "upstream"'],
         ),
+        # TLS towards origins
+        (
+            '[[proxy.rules]]\nupstream = "https://a"\ntls = { certificate = "c" }\n',
+            ['3:9: "certificate" needs "key"'],
+        ),
+        (
+            '[[proxy.rules]]\nupstream = "https://a"\ntls = { verify = false }\n',
+            [
+                "3:18: warning: the origin's certificate is not looked at: "
+                "whoever answers gets the requests"
+            ],
+        ),
+        (
+            '[[proxy.rules]]\nupstream = "https://a"\ntls = { verify = false, ca = "c" }\n',
+            [
+                "3:18: warning: the origin's certificate is not looked at: "
+                "whoever answers gets the requests",
+                '3:25: "ca" means nothing with verify = false',
+            ],
+        ),
+        (
+            RULE + 'tls = { ca = "c" }\n',
+            ['3:1: warning: "tls" is not used: no origin here is https://'],
+        ),
+        (
+            POOL + 'tls = { ca = "c" }\n' + USE_POOL,
+            ['4:1: warning: "tls" is not used: no origin here is https://'],
+        ),
+        (
+            '[[proxy.rules]]\nupstream = "https://unix:/run/a"\n',
+            ["1:1: TLS over a Unix socket: there is no host that the certificate could be for"],
+        ),
+        (
+            '[[proxy.rules]]\nupstream = "https://unix:/run/a"\ntls = { server_name = "a" }\n',
+            [],
+        ),
+        (
+            '[[proxy.rules]]\nrespond = 204\ntls = { ca = "c" }\n',
+            ['3:1: "tls" needs "upstream"'],
+        ),
+        (
+            '[[proxy.rules]]\nupstream = "https://a"\ntls = { server_name = "https://b" }\n',
+            ['3:23: "https://b" is neither a host name nor an address'],
+        ),
         # certificates
         (
             '[network]\nssl_certificate_key = "k"\n',

@@ -1,13 +1,14 @@
 """What rules and pools become once defaults are merged and names are followed."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from pingpy.config.globs import covers, glob_regex, star_template
 from pingpy.config.load import load
 from pingpy.config.resolve import resolve
-from pingpy.config.resolved import HeaderChanges, HeaderCondition, QueryCondition
+from pingpy.config.resolved import HeaderChanges, HeaderCondition, QueryCondition, ResolvedTls
 from pingpy.config.source import ConfigSource
 
 
@@ -353,3 +354,43 @@ def test_a_grpc_probe_has_a_service():
     )
     check = found.pools[0].health_check
     assert (check.type, check.service) == ("grpc", "a.B")
+
+
+def tls_of(text):
+    return [(pool.name, pool.tls) for pool in resolved(text).pools]
+
+
+SECURE_POOL = '[[pools]]\nname = "web"\npeers = [{ address = "https://10.0.0.1" }]\n'
+
+
+def test_tls_towards_origins_is_verified_unless_it_is_spelled_out():
+    assert tls_of('[[proxy.rules]]\nupstream = "https://a"\n') == [("https://a:443", ResolvedTls())]
+    assert ResolvedTls().verify
+    assert not tls_of(SECURE_POOL + "tls = { verify = false }\n" + TO_POOL)[0][1].verify
+
+
+def test_what_a_rule_leaves_out_its_pool_and_proxy_say():
+    text = (
+        '[proxy]\ntls = { ca = "all.pem", certificate = "c.pem", key = "k.pem" }\n'
+        + SECURE_POOL
+        + 'tls = { server_name = "web.example.com", certificate = "w.pem", key = "w.key" }\n'
+        + TO_POOL
+    )
+    own = ResolvedTls(True, "all.pem", "web.example.com", "w.pem", "w.key")
+    assert tls_of(text) == [("web", own)]
+    [(name, ruled)] = tls_of(text + 'tls = { min_version = "1.3" }\n')
+    assert name.startswith("web/tls_")
+    assert ruled == replace(own, min_version="1.3")
+
+
+def test_what_differs_in_tls_shares_no_pool():
+    rule = (
+        '[[proxy.rules]]\npath = "/{0}"\nupstream = "https://a"\ntls = {{ server_name = "{0}" }}\n'
+    )
+    names = [name for name, _ in tls_of(rule.format("x") + rule.format("y"))]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch("https://a:443/tls_[0-9a-f]{8}", name) for name in names)
+    assert names == [name for name, _ in tls_of(rule.format("x") + rule.format("y"))]
+    # plain peers are what they were
+    assert tls_of('[proxy]\ntls = { ca = "x" }\n' + POOL_OF_ONE + TO_POOL)[0][0] == "web"
+    assert tls_of(POOL_OF_ONE + TO_POOL + 'tls = { ca = "x" }\n')[0][0] == "web"

@@ -6,11 +6,13 @@ from pingpy.config.load import load
 from pingpy.config.resolve import resolve
 from pingpy.config.resolved import ResolvedReply, ResolvedRewrite
 from pingpy.config.source import ConfigSource
+from pingpy.errors import ConfigError
 from pingpy.shared import Region
 from worker.plane.buffer import Arena
 from worker.plane.cells import Cells
 from worker.plane.table_doors import Exchange
 from worker.policy.addresses import Endpoint
+from worker.policy.origin_tls import OriginTls
 from worker.policy.replies import redirection, reply_lines, rewriting
 from worker.policy.tables import REPLY_FIXED, REPLY_NONE, REPLY_PYTHON, BuiltIn, compile_tables
 
@@ -323,3 +325,41 @@ def test_addresses_as_the_kernel_wants_them(address, family, size):
     endpoint = Endpoint(address, 1, 0, "", "", False)
     assert endpoint.sockaddr()[0] == family
     assert len(endpoint.sockaddr()[1]) == size
+
+
+def test_what_peers_have_for_tls(cells):
+    rules = """
+[[proxy.rules]]
+path = "/a"
+upstream = ["https://10.0.0.1", "http://10.0.0.2"]
+[[proxy.rules]]
+path = "/b"
+upstream = ["https://one.test", "https://two.test"]
+[[proxy.rules]]
+upstream = "https://unix:/run/o.sock"
+tls = { verify = false }
+"""
+    # two names at one address are two origins
+    tables = compiled(
+        cells,
+        rules,
+        answers={"one.test:443": ("10.0.0.3:443",), "two.test:443": ("10.0.0.3:443",)},
+    )
+    found = {
+        (peer.text, peer.tls and peer.tls.name)
+        for pool in tables.pools.values()
+        for peer in pool.pool.peers
+    }
+    assert found == {
+        (b"10.0.0.1:443", b"10.0.0.1"),
+        (b"10.0.0.2:80", None),
+        (b"10.0.0.3:443", b"one.test"),
+        (b"10.0.0.3:443", b"two.test"),
+        (b"unix:/run/o.sock", b""),
+    }
+
+
+def test_a_file_for_tls_that_cannot_be_used_stops_the_worker(cells):
+    rules = '[[proxy.rules]]\nupstream = "https://a"\ntls = { ca = "none.pem" }\n'
+    with pytest.raises(ConfigError, match="TLS towards origins: there is no certificate"):
+        compiled(cells, rules, origin_tls=OriginTls({"none.pem": b"nothing"}))

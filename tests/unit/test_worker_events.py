@@ -41,7 +41,7 @@ def made(caplog):
     caplog.set_level(logging.DEBUG, "pingpy")
     now = [10.0]
     runner, cells = Runner(), Cells()
-    events = WorkerEvents(runner, cells, lambda **values: values, lambda: now[0])
+    events = WorkerEvents(runner, cells, lambda **values: values, lambda: now[0], str)
     return SimpleNamespace(events=events, runner=runner, cells=cells, now=now, log=caplog)
 
 
@@ -109,6 +109,14 @@ def test_a_chosen_peer_gets_a_cell_and_labels(made):
     assert peer["cell"] == 40
     assert peer["text"] == b"192.0.2.1:80"
     assert made.cells.named == {40: ("upstream_peer", "192.0.2.1:80")}
+
+
+def test_a_hooks_peer_that_speaks_tls_is_asked_for_by_name(made):
+    assert made.events.plane_peer(Peer("192.0.2.1", 80))["tls"] is None
+    assert made.events.plane_peer(Peer("192.0.2.1", 443, tls=True))["tls"] == "192.0.2.1"
+    named = Peer("192.0.2.1", 443, tls=True, sni="origin.test")
+    assert made.events.plane_peer(named)["tls"] == "origin.test"
+    assert made.events.plane_peer(Peer("unix:/run/a", tls=True))["tls"] == ""
 
 
 def test_socket_addresses_are_as_the_kernel_wants_them():

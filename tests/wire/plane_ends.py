@@ -107,8 +107,12 @@ class Origin:
             except BlockingIOError:
                 break
             moved = True
-            self.ends.append(End(taken))
+            self.ends.append(self.wrap(taken))
         return move_all(self.ends) or moved
+
+    def wrap(self, taken: socket.socket) -> End:
+        """Our end of a connection that was accepted."""
+        return End(taken)
 
     def heads(self) -> int:
         """How many request heads all connections have got."""

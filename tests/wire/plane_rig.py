@@ -126,6 +126,7 @@ class Rig:
         self,
         *,
         origins: int = 1,
+        origin_class: type[Origin] = Origin,
         peer: dict[str, Any] | None = None,
         pool: dict[str, Any] | None = None,
         route: dict[str, Any] | None = None,
@@ -148,7 +149,7 @@ class Rig:
             announced=list(announced),
             announced_listeners=announced_listeners,
         )
-        self.origins = [Origin() for _ in range(origins)]
+        self.origins = [origin_class() for _ in range(origins)]
         self.pool = Pool(b"pool", self.cells, **(pool or {}))
         self.peers = [self.make_peer(origin.port, **(peer or {})) for origin in self.origins]
         self.pool.set_peers(self.peers)

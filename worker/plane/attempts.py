@@ -29,6 +29,7 @@ from cython.cimports.worker.plane.record import (
     END_NO_PEER,
     END_OK,
     END_QUEUE_FULL,
+    END_TLS_FAILED,
     END_UPSTREAM_TIMEOUT,
     Attempt,
 )
@@ -142,9 +143,11 @@ def upstream_failed(x, ending, unsent):
     """The attempt is over without a response; `unsent`: no byte of the request can have been received."""
     services: Services = x.services
     reused: cython.bint = x.record.tries[x.record.attempts - 1].reused
+    trouble: str = x.trouble
     timed_out: cython.bint = ending == END_UPSTREAM_TIMEOUT or ending == END_CONNECT_TIMEOUT
     if not reused or timed_out:
         services.cells.peer_failed(x.peer.cell, services.host.now_ms)
+    x.trouble = None
     x.record.ending = ending
     services.cells.count_attempt(cython.address(x.record), x.record.attempts - 1)
     services.cells.add(reset_counter(ending), 1)
@@ -152,6 +155,8 @@ def upstream_failed(x, ending, unsent):
     if x.state < X_ANSWERING and try_again(x, ending, unsent):
         return choose_peer(x)
     cause = CAUSES.get(ending, "the origin closed the connection before it had answered")
+    if trouble is not None:
+        cause = f"TLS with the origin failed: {trouble}"
     return x.refuse(504 if timed_out else 502, ending, cause)
 
 
@@ -189,7 +194,7 @@ def try_again(x, ending, unsent):
 @cython.exceptval(check=False)
 def reset_counter(ending: cython.int) -> cython.int:
     """Which counter an attempt's failure belongs to."""
-    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT:
+    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT or ending == END_TLS_FAILED:
         return C_RESET_CONNECT
     return C_RESET_TIMEOUT if ending == END_UPSTREAM_TIMEOUT else C_RESET_CLOSED
 
@@ -200,6 +205,6 @@ def retry_counter(ending: cython.int) -> cython.int:
     """Which counter a retry belongs to."""
     if ending == END_OK:
         return C_RETRY_STATUS
-    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT:
+    if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT or ending == END_TLS_FAILED:
         return C_RETRY_CONNECT
     return C_RETRY_TIMEOUT if ending == END_UPSTREAM_TIMEOUT else C_RETRY_REUSED_CLOSED

@@ -25,6 +25,7 @@ cdef class Handler:
 
 # What stands between a socket's bytes and a handler's: TLS. Both directions are called from within the batch.
 cdef class Layer:
+    cdef readonly str failure                                              # what went wrong, None: nothing
     cdef Secured secured                                                   # filled before on_secured is said
     cdef bytes alpn(self)                                                  # what was agreed on: b"h2", b"http/1.1", or b""
     cdef long long receive(self, Connection connection, long long offset, long long size) except? -1   # as recv, or -errno
@@ -60,6 +61,7 @@ cdef class Connection:
     cdef long long sink_left               # how many may
     cdef bint trickling                    # the last read was a short one: the next does without a pipe
     cdef Layer tls                         # None: the socket's bytes are the handler's
+    cdef str trouble                       # the failure of its layer, once it is closed; None: there was none
     cdef Pipe pipe                         # output that comes before all other; None: none
     cdef long long deadline_ms             # 0: none
     cdef Chain chain                       # output from earlier turns

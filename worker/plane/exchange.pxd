@@ -118,6 +118,7 @@ cdef class Exchange:
     cdef bint counted                      # in-flight was raised for this peer
     cdef long long body_seen               # request body bytes handed upstream
     cdef long long replay, replay_size     # a copy of the whole body, when it came with the head; size -1: none
+    cdef str trouble                       # the cause of the failure that is being handled, where its ending does not say
     cdef long long attempt_us              # when the current attempt began
     cdef int response_body                 # h1_write.BodyKind
     cdef long long response_length

@@ -155,8 +155,7 @@ class H1Upstream(Side):
             self.services.arena.copy(block, self.carry, self.carry_size)
             self.services.arena.copy(block + self.carry_size, offset, size)
             self.keep(0, 0)
-            offset = block
-            size = total
+            offset, size = block, total
         if self.state == U_BODY:
             return self.take_body(offset, offset + size, False)
         if self.state == U_PARKED:
@@ -363,6 +362,7 @@ class H1Upstream(Side):
         if state == U_LENT and x.state == X_PARKED:
             return 0  # resume() finds it gone
         if state == U_HEAD or state == U_PARKED or state == U_LENT:
+            x.trouble = self.connection.trouble
             return upstream_failed(x, END_UPSTREAM_CLOSED, unsent)
         return x.refuse(
             502, END_UPSTREAM_CLOSED, "the origin closed the connection within its response"
@@ -375,9 +375,7 @@ class H1Upstream(Side):
             return self.lender.dialed(self, ETIMEDOUT)
         if x is None or self.state == U_IDLE:
             return self.cut()
-        if (
-            not self.connection.reading
-        ):  # we hold it up ourselves: the client is slow, not the origin
+        if not self.connection.reading:  # held up by us: it is the client who is slow
             return self.connection.set_deadline(x.route.response_ms)
         if not self.request_over and not self.connection.blocked and self.state == U_HEAD:
             return self.connection.set_deadline(x.route.response_ms)  # the client still sends

@@ -1,7 +1,7 @@
 """Connections to origins that speak HTTP/2: made, shared up to the origin's bound, retired, and left when idle."""
 
 import cython
-from cython.cimports.worker.plane.attempts import upstream_failed, upstream_ready
+from cython.cimports.worker.plane.attempts import upstream_ready
 from cython.cimports.worker.plane.exchange import (
     X_DIALING,
     Exchange,
@@ -15,11 +15,8 @@ from cython.cimports.worker.plane.h2_frames import (
     E_REFUSED_STREAM,
 )
 from cython.cimports.worker.plane.h2_origin import S_HEAD, OriginStream
+from cython.cimports.worker.plane.pool import dial_failed
 from cython.cimports.worker.plane.proxy_opening import proxy_opening
-from cython.cimports.worker.plane.record import (
-    END_CONNECT_FAILED,
-    END_CONNECT_TIMEOUT,
-)
 from cython.cimports.worker.plane.syscalls import ETIMEDOUT
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -114,7 +111,7 @@ class H2Upstream(H2Connection):
         if error:
             self.connection.close()
         else:
-            if self.opening is not None:
+            if self.opening is not None and self.connections.peer.tls is None:
                 self.connection.write_bytes(self.opening)
             self.connection.write_bytes(PREFACE)
             self.begin()
@@ -125,9 +122,7 @@ class H2Upstream(H2Connection):
                 continue
             x.dialing = None
             if error:
-                upstream_failed(
-                    x, END_CONNECT_TIMEOUT if error == ETIMEDOUT else END_CONNECT_FAILED, True
-                )
+                dial_failed(x, self.connection, error)
             else:
                 upstream_ready(x, stream, False)
         return 0 if error or self.streams or self.dying else self.emptied()
@@ -148,8 +143,6 @@ def lend_stream(pools, connections, x):
     stream: OriginStream
     fd: cython.int
     opening: bytes = proxy_opening(x) if connections.peer.send_proxy else None
-    if connections.peer.tls is not None:  # never in plain where TLS was asked for
-        return x.refuse(502, END_CONNECT_FAILED, "HTTP/2 over TLS is not spoken to origins")
     if not x.fresh:
         for h2 in connections.shared:
             if h2.has_room() and h2.opening == opening:
@@ -170,7 +163,7 @@ def lend_stream(pools, connections, x):
         found.client = True
         found.pending = []
         found.peer_streams = 100
-        if pools.attach(fd, found, x) < 0:
+        if pools.attach(fd, found, x, opening) < 0:
             return 0
         connections.shared.insert(0, found)
         connections.open += 1

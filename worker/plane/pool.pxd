@@ -1,5 +1,5 @@
 # Connections to peers: opened, lent, taken back, capped, queued for.
-from worker.plane.connection cimport Handler
+from worker.plane.connection cimport Connection, Handler
 from worker.plane.exchange cimport Exchange, Services
 from worker.plane.h1_upstream cimport H1Upstream, Lender
 from worker.plane.pick cimport Peer
@@ -25,10 +25,14 @@ cdef class Pools(Lender):
     cdef int unqueue(self, PeerConnections connections, Exchange x) except -1
     # A socket that is being connected; -1: there is none, and the exchange knows.
     cdef int connect_socket(self, Peer peer, Exchange x) except -2
-    cdef int attach(self, int fd, Handler up, Exchange x) except -2          # -1: the same
+    # The same; `opening`: what comes before TLS, where the peer speaks that.
+    cdef int attach(self, int fd, Handler up, Exchange x, bytes opening) except -2
     cdef int open_one(self, PeerConnections connections, Exchange x) except -1
     cdef int wait(self, PeerConnections connections, Exchange x) except -1
     cdef int forget(self, Exchange x) except -1
     cdef int serve_waiting(self, PeerConnections connections) except -1
     cdef int tick(self) except -1
     cdef int close_idle(self) except -1
+
+# An attempt that has come to no connection: refused, too late, or TLS was not agreed on.
+cdef int dial_failed(Exchange x, Connection connection, int error) except -1

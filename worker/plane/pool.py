@@ -10,7 +10,7 @@ import os
 import cython
 from cython.cimports.worker.plane.attempts import upstream_failed, upstream_ready
 from cython.cimports.worker.plane.cells import C_UPSTREAM_OPENED
-from cython.cimports.worker.plane.connection import ROLE_CONNECTING
+from cython.cimports.worker.plane.connection import ROLE_CONNECTING, Handler
 from cython.cimports.worker.plane.exchange import X_DIALING, X_QUEUED, Exchange, Side
 from cython.cimports.worker.plane.h1_upstream import (
     U_CONNECTING,
@@ -26,6 +26,7 @@ from cython.cimports.worker.plane.record import (
     END_CONNECT_FAILED,
     END_CONNECT_TIMEOUT,
     END_QUEUE_FULL,
+    END_TLS_FAILED,
 )
 from cython.cimports.worker.plane.syscalls import (
     AF_UNIX,
@@ -47,6 +48,7 @@ from cython.cimports.worker.plane.syscalls import (
     sockaddr,
     socket,
 )
+from cython.cimports.worker.plane.tls_dial import holds_bytes, tls_dial
 
 SURPLUS_MS = cython.declare(cython.longlong, 1000)  # how long those beyond `idle_upstream` may stay
 
@@ -75,9 +77,19 @@ def is_silent(up: H1Upstream) -> cython.bint:
     octet: cython.char[1]
     if not up.connection.readable:
         return True
+    if up.connection.tls is not None and holds_bytes(up.connection.tls):
+        return False
     return recv(up.connection.fd, cython.address(octet[0]), 1, MSG_PEEK | MSG_DONTWAIT) < 0 and (
         errno == EAGAIN
     )
+
+
+def dial_failed(x, connection, error):
+    ending: cython.int = END_CONNECT_TIMEOUT if error == ETIMEDOUT else END_CONNECT_FAILED
+    if connection.trouble is not None:
+        x.trouble = connection.trouble
+        ending = END_TLS_FAILED
+    return upstream_failed(x, ending, True)
 
 
 @cython.cclass
@@ -165,7 +177,7 @@ class Pools(Lender):
         up.state = U_CONNECTING
         if peer.send_proxy:
             up.opening = proxy_opening(x)
-        if self.attach(fd, up, x) < 0:
+        if self.attach(fd, up, x, up.opening) < 0:
             return 0
         connections.open += 1
         self.dialing[up] = x
@@ -173,13 +185,17 @@ class Pools(Lender):
         x.dialing = up
         return 0
 
-    def attach(self, fd, up, x):
+    def attach(self, fd, up, x, opening):
+        handler: Handler = up
+        if x.peer.tls is not None:
+            handler = tls_dial(up, x.peer.tls, opening, x.route.h2)
         try:
-            self.services.host.attach(fd, up, ROLE_CONNECTING)
+            self.services.host.attach(fd, handler, ROLE_CONNECTING)
         except OSError as error:
             close(fd)
             x.refuse(503, END_CONNECT_FAILED, f"no socket: {error}")
             return -1
+        up.connection = handler.connection
         up.connection.set_deadline(x.route.connect_ms)
         self.opened += 1
         self.services.cells.add(C_UPSTREAM_OPENED, 1)
@@ -206,7 +222,7 @@ class Pools(Lender):
         """A connection was made, or was not."""
         x: Exchange = self.dialing.pop(up, None)
         if error == 0:
-            if up.opening is not None:  # before anything else, whoever it serves
+            if up.opening is not None and up.peer.tls is None:  # first of all, whoever it serves
                 up.connection.write_bytes(up.opening)
             if x is None:
                 return self.take_back(up)
@@ -216,9 +232,7 @@ class Pools(Lender):
         if x is None:
             return 0
         x.dialing = None
-        return upstream_failed(
-            x, END_CONNECT_TIMEOUT if error == ETIMEDOUT else END_CONNECT_FAILED, True
-        )
+        return dial_failed(x, up.connection, error)
 
     def take_back(self, up):
         """A connection is free again: for who waits, else to the idle ones."""

@@ -6,7 +6,6 @@ cdef class TlsStream(Layer):
     cdef SSL* ssl
     cdef readonly bint client              # we opened the connection
     cdef readonly bint established
-    cdef readonly str failure              # why the handshake or the stream failed, None: it did not
     cdef readonly object owner             # keeps what the SSL was made of
     cdef Connection connection             # whose socket it reads and writes; None before and after
     cdef bytes early                       # was read from the socket before we were there; None: nothing (more)

@@ -26,6 +26,7 @@ class Endpoint:
     name: str
     authority: str
     tls: bool
+    host: str = ""  # as in the URL, where the address was looked up
 
     def sockaddr(self) -> tuple[int, bytes]:
         """Family and struct sockaddr_in, _in6 or _un (ip(7), ipv6(7), unix(7))."""
@@ -52,21 +53,25 @@ def _family(family: int) -> bytes:
 
 def endpoints(pool: ResolvedPool, answers: Answers) -> tuple[list[Endpoint], bool]:
     """The pool's addresses, each once (weights of equal ones are added), and whether a name has none yet."""
-    found: dict[str, Endpoint] = {}
+    found: dict[tuple[str, str | None], Endpoint] = {}
     pending = False
     for peer in pool.peers:
         addresses = addresses_of(peer, answers)
         pending = pending or not addresses
         for address in addresses:
-            before = found.get(address)
+            tls = peer.scheme == "https"
+            # Over TLS two names at one address are two origins: each has its certificate.
+            key = (address, peer.host if tls else None)
+            before = found.get(key)
             weight = peer.weight + (before.weight if before else 0)
-            found[address] = Endpoint(
+            found[key] = Endpoint(
                 address=address,
                 weight=min(weight, 65535),
                 max_connections=peer.max_connections,
                 name=peer.name,
                 authority=peer.authority,
-                tls=peer.scheme == "https",
+                tls=tls,
+                host=peer.host,
             )
     return list(found.values()), pending
 

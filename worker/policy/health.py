@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pingpy.config.resolved import ResolvedHealthCheck
+from pingpy.config.resolved import ResolvedHealthCheck, ResolvedTls
 
 # The first probes of a generation are spread over this long; later ones keep their distance, give or take 5 %.
 FIRST_SPREAD_SECONDS = 0.25
@@ -25,7 +25,7 @@ class Target:
 
     address: str
     authority: str
-    tls: bool
+    tls: ResolvedTls | None
     check: ResolvedHealthCheck
     send_proxy: bool = False
 

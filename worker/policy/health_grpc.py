@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import ssl
-
 from pingpy import __version__
 from pingpy.client import ClientResponse, converse
 from pingpy.client_h2 import Http2Engine
 from pingpy.http import Headers
 from worker.policy.health import Target
+from worker.policy.origin_tls import ProbeContexts
 
 PATH = "/grpc.health.v1.Health/Check"
 MAX_ANSWER_BYTES = 4096
@@ -18,7 +16,7 @@ SERVING = 1
 STATUSES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 
-async def check(target: Target, before: bytes = b"") -> str | None:
+async def check(target: Target, contexts: ProbeContexts, before: bytes = b"") -> str | None:
     """None when the service says SERVING, else the cause. Raises UpstreamError when there was no answer."""
     seconds = target.check.timeout_seconds
     headers = [
@@ -36,13 +34,13 @@ async def check(target: Target, before: bytes = b"") -> str | None:
         scheme="https" if target.tls else "http",
         max_body_bytes=MAX_ANSWER_BYTES,
     )
-    name = target.authority.rpartition(":")[0].strip("[]") or target.authority
+    tls = target.tls
     return verdict(
         await converse(
             engine,
             target.address,
-            _tls() if target.tls else None,
-            name if target.tls else None,
+            contexts.get(tls, "h2") if tls else None,  # gRPC is HTTP/2 and nothing else
+            tls.server_name if tls else None,
             seconds,
             before,
         )
@@ -113,11 +111,3 @@ def _number(message: bytes, at: int) -> tuple[int, int]:
             return number, at
         shift += 7
     return 0, len(message) + 1
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Made once; gRPC is HTTP/2 and nothing else (RFC 9113 3.2)."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["h2"])
-    return context

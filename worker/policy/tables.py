@@ -21,6 +21,7 @@ from worker.plane.pick_turns import LeastConnections, RoundRobin
 from worker.plane.route import HeaderEdits, Route, RouteTable
 from worker.plane.rules import RuleSet
 from worker.policy.addresses import Answers, Endpoint, endpoints
+from worker.policy.origin_tls import OriginTls
 from worker.policy.replies import redirection, reply_lines, rewriting
 from worker.policy.rule_index import build
 
@@ -50,10 +51,17 @@ class BuiltIn:
 class PoolInForce:
     """One pool and its peers; an address that stays keeps its Peer, and with it its connections."""
 
-    def __init__(self, resolved: ResolvedPool, pool: Pool, cells: Cells) -> None:
+    def __init__(
+        self, resolved: ResolvedPool, pool: Pool, cells: Cells, origin_tls: OriginTls
+    ) -> None:
         self.resolved = resolved
         self.pool = pool
         self._cells = cells
+        self._origin_tls = origin_tls
+        if any(peer.scheme == "https" for peer in resolved.peers):
+            origin_tls.client(
+                resolved.tls
+            )  # now, while a file that is no good still stops the start
         self._peers: dict[Endpoint, Peer] = {}
 
     def update(self, answers: Answers) -> None:
@@ -82,6 +90,7 @@ class PoolInForce:
             authority=endpoint.authority.encode(),
             max_connections=endpoint.max_connections,
             send_proxy=self.resolved.send_proxy,
+            tls=self._origin_tls.origin(self.resolved.tls, endpoint.host) if endpoint.tls else None,
         )
 
 
@@ -114,9 +123,14 @@ def compile_tables(
     hooks: Mapping[int, Any] | None = None,
     load_balancer: Callable[[str], Any] | None = None,
     answers: Answers | None = None,
+    origin_tls: OriginTls | None = None,
 ) -> Tables:
     """Everything for one worker. `hooks`: bound phases by rule index; `load_balancer`: makes a "module:Class"."""
-    pools = [_pool(pool, cells, worker, workers, load_balancer) for pool in resolved.pools]
+    secure = origin_tls or OriginTls({})
+    pools = [
+        PoolInForce(pool, _pool(pool, cells, worker, workers, load_balancer), cells, secure)
+        for pool in resolved.pools
+    ]
     for pool in pools:
         pool.update(answers or {})
     by_name = {pool.resolved.name: pool.pool for pool in pools}
@@ -139,14 +153,14 @@ def _pool(
     worker: int,
     workers: int,
     load_balancer: Callable[[str], Any] | None,
-) -> PoolInForce:
+) -> Pool:
     make = ALGORITHMS.get(resolved.algorithm)
     custom = None
     if make is None:
         if load_balancer is None:
             raise ValueError(f"nobody can load the balancer {resolved.algorithm}")
         make, custom = RoundRobin, load_balancer(resolved.algorithm)
-    pool = make(
+    return make(
         resolved.name.encode(),
         cells,
         worker=worker,
@@ -156,7 +170,6 @@ def _pool(
         queue_ms=_ms(resolved.queue_seconds),
         custom=custom,
     )
-    return PoolInForce(resolved, pool, cells)
 
 
 def _route(
