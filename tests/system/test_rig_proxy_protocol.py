@@ -97,6 +97,10 @@ def test_curl_says_who_it_is_and_who_says_nothing_is_turned_away(rig: Any) -> No
     with rig.pingpy(CONFIG) as pingpy:
         said = curl(rig, "127.0.0.6", "http://127.0.0.1:8081/by-curl", "--haproxy-protocol")
         assert "x-forwarded-for: 127.0.0.6" in said
+        h2 = ("--haproxy-protocol", "--http2-prior-knowledge")
+        assert "x-forwarded-for: 127.0.0.6" in curl(
+            rig, "127.0.0.6", "http://127.0.0.1:8081/by-h2", *h2
+        )
         assert "x-forwarded-for: 127.0.0.7" in curl(rig, "127.0.0.7", "http://127.0.0.1:80/plain")
         done = rig.edge.run("curl", "-sS", "http://127.0.0.1:8081/", check=False)
         assert (done.returncode, done.stdout) == (52, "")  # closed without an answer
@@ -110,6 +114,8 @@ def test_nginx_behind_us_knows_the_client(rig: Any, nginx: Path) -> None:
         said = [curl(rig, f"127.0.0.{n}", "http://127.0.0.1/passed-on") for n in (5, 6, 5)]
         assert [line.split()[0] for line in said] == ["127.0.0.5", "127.0.0.6", "127.0.0.5"]
         assert len({line.split()[2] for line in said}) == 3  # no connection serves two clients
+        as_h2 = curl(rig, "127.0.0.9", "http://127.0.0.1/passed-on", "--http2-prior-knowledge")
+        assert as_h2.startswith("127.0.0.9 ")
         kept = curl(rig, "127.0.0.8", "http://127.0.0.1/passed-on", "http://127.0.0.1/passed-on")
         assert re.fullmatch(r"(127\.0\.0\.8 \d+ \d+)\1", kept)  # but it serves its own
         page = until(lambda: probed(rig), 10, "nginx was probed")
