@@ -8,6 +8,7 @@ from worker.plane.h1_write cimport Changes, RequestLine
 from worker.plane.pick cimport Peer
 from worker.plane.record cimport Record
 from worker.plane.route cimport Route, RouteTable
+from worker.plane.tls_context cimport TlsServer
 
 cdef enum ExchangeState:
     X_FREE = 0
@@ -68,6 +69,7 @@ cdef class Services:
     cdef RouteTable routes
     cdef Cells cells
     cdef AccessLog log
+    cdef TlsServer guard                   # None: no host wants certificates of clients
     cdef object hooks                      # pingpy.phases.BoundPhases, or None
     cdef object runner                     # Callable[[awaitable, callback], None]: runs a hook's coroutine
     cdef object on_error                   # Callable[[int status, str cause, Session], None]

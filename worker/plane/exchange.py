@@ -41,6 +41,7 @@ IDEMPOTENT = cython.declare(
     1 << M_GET | 1 << M_HEAD | 1 << M_PUT | 1 << M_DELETE | 1 << M_OPTIONS | 1 << M_TRACE,
 )
 PATH_BYTES = cython.declare(cython.int, 65536)
+TOO_LARGE = "the body is larger than max_body_bytes allows"
 
 
 @cython.cclass
@@ -203,8 +204,7 @@ class Exchange:
         record.status = 0
         record.route = -1
         record.attempts = 0
-        record.queue_us = 0
-        record.body_bytes_sent = record.bytes_sent = 0
+        record.queue_us = record.body_bytes_sent = record.bytes_sent = 0
         record.request_id_size = 0
         self.body_seen = 0
         self.replay_size = -1
@@ -219,6 +219,10 @@ class Exchange:
         services: Services = self.services
         path: cython.longlong = self.request.start + self.request.path
         size: cython.int = self.request.path_size
+        if services.guard is not None and services.guard.is_misdirected(
+            services.arena, cython.address(self.request), self.record.secured
+        ):
+            return self.refuse(421, END_BAD_REQUEST, "the host wants a client certificate")
         if not is_normal_path(services.arena.view, path, size):
             size = normalise_path(services.arena.view, path, size, services.path_memory, PATH_BYTES)
             if size < 0:
@@ -234,9 +238,7 @@ class Exchange:
         self.record.route = self.route.index
         self.hooked = services.hooks is not None or self.route.hooks is not None
         if 0 <= self.route.max_body_bytes < self.request.content_length:
-            return self.refuse(
-                413, END_BAD_REQUEST, "the body is larger than max_body_bytes allows"
-            )
+            return self.refuse(413, END_BAD_REQUEST, TOO_LARGE)
         if self.route.rewrite is not None:
             self.target = self.route.target(
                 services.arena, cython.address(self.request), path, size
@@ -273,9 +275,7 @@ class Exchange:
         """Body bytes from the client; only while the state is SENT or later."""
         self.record.request_bytes += size
         if 0 <= self.route.max_body_bytes < self.body_seen + size:
-            return self.refuse(
-                413, END_BAD_REQUEST, "the body is larger than max_body_bytes allows"
-            )
+            return self.refuse(413, END_BAD_REQUEST, TOO_LARGE)
         if last:
             self.request_done = True
             if self.body_seen == 0 and size <= 65536 and self.replay_size < 0:

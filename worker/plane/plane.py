@@ -129,6 +129,7 @@ class Plane(Services):
     def use_tls(self, server: TlsServer | None, schemes: tuple = ()) -> None:
         """Whom to be towards clients that speak TLS; `schemes`: by listener's number."""
         self.tls = server
+        self.guard = server if server is not None and server.asks_clients() else None
         self.schemes = schemes
 
     def use_io_uring(self) -> bool:

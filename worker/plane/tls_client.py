@@ -94,7 +94,7 @@ class TlsClient:
         )
         SSL_CTX_sess_set_new_cb(self.context, keep_session)
         if verify and authorities:
-            load_authorities(self.context, authorities)
+            load_authorities(self.context, authorities, False)
         elif verify and not SSL_CTX_set_default_verify_paths(self.context):
             raise ValueError(f"the system's certificates cannot be used: {reason()}")
         if chain:

@@ -1,5 +1,8 @@
 # What we show to clients: certificates by name, and what is asked of clients there.
+from worker.plane.buffer cimport Arena
+from worker.plane.h1_parse cimport Head
 from worker.plane.openssl cimport SSL_CTX
+from worker.plane.record cimport Secured
 from worker.plane.tls cimport TlsStream
 
 # One identity: certificates of several kinds for the same names, and the rules that hold there.
@@ -8,9 +11,6 @@ cdef class TlsContext:
     cdef bytes groups, mark
     cdef int verify, oldest                # SSL_VERIFY_*, TLS1_*_VERSION
     cdef readonly bint requires_client     # a client must show a certificate
-    cdef int load(self, bytes chain, bytes key) except -1
-    cdef int load_chain(self, bytes chain) except -1
-    cdef int trust_clients(self, bytes authorities) except -1
 
 # The identities of a plane, by server name.
 cdef class TlsServer:
@@ -18,4 +18,7 @@ cdef class TlsServer:
     cdef dict names                        # b"www.example.com" or b"*.example.com", lower case -> TlsContext
     cdef public bint offers_h2
     cdef TlsContext find(self, bytes name)
+    cdef bint asks_clients(self) except -1                 # some identity requires a client's certificate
+    # Whether a request must not be answered on a connection with this security (NULL: none).
+    cdef bint is_misdirected(self, Arena arena, Head* head, Secured* secured) except -1
     cdef TlsStream accept(self)            # the server's end of a connection

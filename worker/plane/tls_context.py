@@ -10,8 +10,6 @@ a client certificate might be required.
 import cython
 from cython.cimports.libc.string import memcmp
 from cython.cimports.worker.plane.openssl import (
-    BIO,
-    EVP_PKEY,
     SSL,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
     SSL_MODE_ENABLE_PARTIAL_WRITE,
@@ -28,19 +26,8 @@ from cython.cimports.worker.plane.openssl import (
     SSL_VERIFY_PEER,
     TLS1_2_VERSION,
     TLS1_3_VERSION,
-    X509,
-    BIO_free,
-    BIO_new_mem_buf,
     ERR_clear_error,
-    EVP_PKEY_free,
-    PEM_read_bio_PrivateKey,
-    PEM_read_bio_X509,
-    SSL_CTX_add1_chain_cert,
-    SSL_CTX_add_client_CA,
-    SSL_CTX_check_private_key,
-    SSL_CTX_clear_chain_certs,
     SSL_CTX_free,
-    SSL_CTX_get_cert_store,
     SSL_CTX_new,
     SSL_CTX_set1_groups_list,
     SSL_CTX_set_alpn_select_cb,
@@ -52,8 +39,6 @@ from cython.cimports.worker.plane.openssl import (
     SSL_CTX_set_session_cache_mode,
     SSL_CTX_set_session_id_context,
     SSL_CTX_set_verify,
-    SSL_CTX_use_certificate,
-    SSL_CTX_use_PrivateKey,
     SSL_get_ex_data,
     SSL_set1_groups_list,
     SSL_set_ex_data,
@@ -62,11 +47,10 @@ from cython.cimports.worker.plane.openssl import (
     SSL_set_SSL_CTX,
     SSL_set_verify,
     TLS_method,
-    X509_free,
-    X509_STORE_add_cert,
     pingpy_watch_hello,
 )
 from cython.cimports.worker.plane.tls import TlsStream, new_stream, reason
+from cython.cimports.worker.plane.tls_pem import load_authorities, load_pair
 
 # Mozilla's "intermediate" profile for TLS 1.2, without DHE; TLS 1.3 has only good ones.
 CIPHERS = (
@@ -133,78 +117,12 @@ class TlsContext:
         SSL_CTX_set_session_id_context(self.context, mark, cython.cast(cython.uint, len(mark)))
         SSL_CTX_set_verify(self.context, self.verify, cython.NULL)
         for chain, key in certificates:
-            self.load(chain, key)
+            load_pair(self.context, chain, key)
         if client_ca:
-            self.trust_clients(client_ca)
+            load_authorities(self.context, client_ca, True)
 
     def __repr__(self) -> str:
         return f"<TlsContext {self.mark[:4].hex()}{' for clients with certificates' if self.verify else ''}>"
-
-    def load(self, chain, key):
-        """A certificate with its chain, and its key."""
-        bio: cython.pointer(BIO)
-        private: cython.pointer(EVP_PKEY)
-        good: cython.int
-        self.load_chain(chain)
-        bio = BIO_new_mem_buf(
-            cython.cast(cython.p_const_char, key), cython.cast(cython.int, len(key))
-        )
-        private = PEM_read_bio_PrivateKey(bio, cython.NULL, no_password, cython.NULL)
-        BIO_free(bio)
-        if private == cython.NULL:
-            raise ValueError(f"the key cannot be read: {reason()}")
-        good = SSL_CTX_use_PrivateKey(self.context, private)
-        EVP_PKEY_free(private)
-        if not good or not SSL_CTX_check_private_key(self.context):
-            raise ValueError(f"the key is not that of the certificate: {reason()}")
-        return 0
-
-    def load_chain(self, chain):
-        """The first certificate is ours, the others lead to one that clients trust."""
-        certificate: cython.pointer(X509)
-        count: cython.int = 0
-        good: cython.long = 1
-        bio: cython.pointer(BIO) = BIO_new_mem_buf(
-            cython.cast(cython.p_const_char, chain), cython.cast(cython.int, len(chain))
-        )
-        while good:
-            certificate = PEM_read_bio_X509(bio, cython.NULL, cython.NULL, cython.NULL)
-            if certificate == cython.NULL:
-                break
-            if count == 0:
-                good = SSL_CTX_use_certificate(self.context, certificate)
-                SSL_CTX_clear_chain_certs(self.context)
-            else:
-                good = SSL_CTX_add1_chain_cert(self.context, certificate)
-            X509_free(certificate)
-            count += 1
-        BIO_free(bio)
-        if count == 0 or not good:
-            raise ValueError(f"the certificate cannot be used: {reason()}")
-        ERR_clear_error()  # the end of the text is one, too
-        return 0
-
-    def trust_clients(self, authorities):
-        """Certificates of clients must lead to one of these, and the clients are told which."""
-        certificate: cython.pointer(X509)
-        count: cython.int = 0
-        bio: cython.pointer(BIO) = BIO_new_mem_buf(
-            cython.cast(cython.p_const_char, authorities),
-            cython.cast(cython.int, len(authorities)),
-        )
-        while True:
-            certificate = PEM_read_bio_X509(bio, cython.NULL, cython.NULL, cython.NULL)
-            if certificate == cython.NULL:
-                break
-            X509_STORE_add_cert(SSL_CTX_get_cert_store(self.context), certificate)
-            SSL_CTX_add_client_CA(self.context, certificate)
-            X509_free(certificate)
-            count += 1
-        BIO_free(bio)
-        if count == 0:
-            raise ValueError(f"there is no certificate in client_ca: {reason()}")
-        ERR_clear_error()
-        return 0
 
 
 @cython.cclass
@@ -234,6 +152,24 @@ class TlsServer:
                 return self.default
             found = self.names.get(b"*." + name)
         return found
+
+    def asks_clients(self):
+        for context in (self.default, *self.names.values()):
+            if cython.cast(TlsContext, context).requires_client:
+                return True
+        return False
+
+    def is_misdirected(self, arena, head, secured):
+        """Its host wants a client's certificate, and this connection has not been asked for it (RFC 9110 15.5.20).
+
+        The host is chosen twice: by the handshake, which asks for the certificate, and by each request.
+        """
+        authority: bytes = arena.take(head.start + head.authority, head.authority_size)
+        host: bytes = authority if authority.startswith(b"[") else authority.partition(b":")[0]
+        wanted: TlsContext = self.find(host.lower().rstrip(b"."))
+        if not wanted.requires_client:
+            return False
+        return secured == cython.NULL or secured.identity != cython.cast(cython.p_void, wanted)
 
     def accept(self):
         stream: TlsStream = new_stream(self.default.context, self, False)
@@ -296,15 +232,6 @@ def choose_protocol(
             found = True
         at += 1 + length
     return SSL_TLSEXT_ERR_OK if found else SSL_TLSEXT_ERR_ALERT_FATAL
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def no_password(
-    buffer: cython.p_char, size: cython.int, writing: cython.int, argument: cython.p_void
-) -> cython.int:
-    """Nobody is there to type one."""
-    return -1
 
 
 def has_group(name: str) -> bool:

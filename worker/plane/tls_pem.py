@@ -13,6 +13,7 @@ from cython.cimports.worker.plane.openssl import (
     PEM_read_bio_PrivateKey,
     PEM_read_bio_X509,
     SSL_CTX_add1_chain_cert,
+    SSL_CTX_add_client_CA,
     SSL_CTX_check_private_key,
     SSL_CTX_clear_chain_certs,
     SSL_CTX_get_cert_store,
@@ -76,7 +77,7 @@ def load_chain(context: cython.pointer(SSL_CTX), chain: bytes) -> cython.int:
     return 0
 
 
-def load_authorities(context, text):
+def load_authorities(context, text, announced):
     """All that the text has."""
     certificate: cython.pointer(X509)
     count: cython.int = 0
@@ -87,6 +88,8 @@ def load_authorities(context, text):
         if certificate == cython.NULL:
             break
         good = X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate)
+        if announced:
+            SSL_CTX_add_client_CA(context, certificate)
         X509_free(certificate)
         count += 1
     BIO_free(bio)
