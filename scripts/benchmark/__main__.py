@@ -10,12 +10,12 @@ from pathlib import Path
 
 from benchmark import accounting, endurance, extras, instructions, reload, report
 from benchmark.generator import Generator, build
+from benchmark.ports import free_ports
 from benchmark.rounds import Plan, Samples, Slice, interleave, measure
 from benchmark.rows import ROWS, Row, judge
-from benchmark.servers import ROOT, Server, available, build_pingora, grpc_origin
+from benchmark.servers import ROOT, Origins, Server, available, build_pingora, grpc_origin
 
-ORIGIN_PORT = 18000
-LONG_PORTS, LONG_COUNTS = (ORIGIN_PORT + 700, ORIGIN_PORT + 701), (200, 20)
+LONG_COUNTS = (200, 20)
 EXTRAS = ("memory", "latency", "growth", "reuse")
 
 
@@ -55,14 +55,15 @@ class Bench:
         rounds, seconds = (2, 0.5) if options.quick else (options.rounds, options.seconds)
         self.plan = Plan(rounds, seconds, accounting.has_counters(), directory)
         program = ROOT / "build" / "benchmark" / "loadgen"
-        self.generator = Generator(program, ORIGIN_PORT, self.load_cpu)
+        self.origins = Origins(*free_ports(2))
+        self.generator = Generator(program, self.origins.port, self.load_cpu)
         self.servers: dict[str, Server] = {}
         self.grpc_origin: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start every proxy there is."""
-        self.grpc_origin = grpc_origin(self.directory, ORIGIN_PORT, self.load_cpu)
-        for name, server in available(self.directory, ORIGIN_PORT, ORIGIN_PORT + 1).items():
+        self.grpc_origin = grpc_origin(self.directory, self.origins, self.load_cpu)
+        for name, server in available(self.directory, self.origins).items():
             if self.options.servers is None or name in self.options.servers:
                 server.start(self.directory, self.proxy_cpu)
                 self.servers[name] = server
@@ -96,12 +97,9 @@ class Bench:
         if name == "latency":
             return extras.latency(self.servers, self.generator, self.plan)
         if name == "growth":
-            growth = extras.Growth(
-                self.directory, self.generator, self.plan, ORIGIN_PORT, ORIGIN_PORT + 60
-            )
+            growth = extras.Growth(self.directory, self.generator, self.plan)
             return growth.run(self.proxy_cpu)
-        ports = (ORIGIN_PORT, ORIGIN_PORT + 80)
-        return extras.reuse(self.directory, self.generator, self.plan, ports, self.proxy_cpu)
+        return extras.reuse(self.directory, self.generator, self.plan, self.proxy_cpu)
 
 
 def run(bench: Bench, options: argparse.Namespace) -> None:
@@ -154,7 +152,8 @@ def main() -> None:
         if options.what == "reload":
             program = ROOT / "build" / "benchmark" / "loadgen"
             if options.long:
-                found = endurance.run(program, Path(scratch), LONG_PORTS, LONG_COUNTS, print)
+                origin, port = free_ports(2)
+                found = endurance.run(program, Path(scratch), (origin, port), LONG_COUNTS, print)
                 print("\n".join(found.lines()))
             else:
                 reload.run(program, Path(scratch), options.reloads, options.servers)

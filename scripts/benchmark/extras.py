@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark import accounting
 from benchmark.generator import Generator, Load
+from benchmark.ports import free_port
 from benchmark.rounds import Plan, Samples, Slice, interleave, measure, median, ratio
 from benchmark.servers import Server, one_rule, pingpy
 
@@ -89,18 +90,14 @@ def many_peers(count: int, origin_port: int) -> str:
 class Growth:
     """Several pingpys side by side, of which each has more of something."""
 
-    def __init__(
-        self, directory: Path, generator: Generator, plan: Plan, origin_port: int, base_port: int
-    ) -> None:
+    def __init__(self, directory: Path, generator: Generator, plan: Plan) -> None:
         self.directory = directory
         self.generator = generator
         self.plan = plan
-        self.origin_port = origin_port
-        self.base_port = base_port
 
     def run(self, cpu: int | None) -> list[Finding]:
         """Start them, measure, stop them."""
-        origin = self.origin_port
+        origin = self.generator.origin_port
         kinds: dict[str, str] = {
             "1 rule": one_rule(origin),
             "1,000 rules": many_rules(1000, origin),
@@ -110,7 +107,7 @@ class Growth:
             f"{IDLE_CONNECTIONS} idle": one_rule(origin),
         }
         servers = {
-            kind: pingpy(f"pingpy-{number}", self.base_port + number, self.directory, more)
+            kind: pingpy(f"pingpy-{number}", free_port(), self.directory, more)
             for number, (kind, more) in enumerate(kinds.items())
         }
         try:
@@ -147,16 +144,13 @@ def describe(samples: Samples) -> list[Finding]:
     return found
 
 
-def reuse(
-    directory: Path, generator: Generator, plan: Plan, ports: tuple[int, int], cpu: int | None
-) -> list[Finding]:
+def reuse(directory: Path, generator: Generator, plan: Plan, cpu: int | None) -> list[Finding]:
     """Upstream connections opened per 10,000 requests, by one worker and by four on the same load."""
-    origin_port, port = ports
     found: list[Finding] = []
     medians: list[float] = []
-    for number, workers in enumerate((1, 4)):
-        name = f"pingpy-reuse-{workers}"
-        server = pingpy(name, port + number, directory, one_rule(origin_port), workers)
+    for workers in (1, 4):
+        name, rule = f"pingpy-reuse-{workers}", one_rule(generator.origin_port)
+        server = pingpy(name, free_port(), directory, rule, workers)
         server.start(directory, cpu)
         try:
             generator.run(server.port, Load(), 1.0)

@@ -53,6 +53,7 @@ class Generator:
     def __init__(self, program: Path, origin_port: int, cpu: int | None) -> None:
         pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
         self.cpu = cpu
+        self.origin_port = origin_port
         self.process = subprocess.Popen(
             [*pin, str(program), str(origin_port)],
             stdin=subprocess.PIPE,

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from benchmark.generator import Generator, Load
 from benchmark.hotspots import hottest
-from benchmark.servers import GRPC_OFFSET, ROOT, fill, one_rule, with_hook
+from benchmark.ports import free_port
+from benchmark.servers import ROOT, Origins, fill, nginx, one_rule, with_hook
 from pingpy.control import (
     Accepting,
     Channel,
@@ -40,7 +41,6 @@ from pingpy.shared.region import Region
 FEW, MANY = 500, 4500
 CONNECTIONS = 16
 START_SECONDS = 120.0
-PORTS = (18400, 18401)  # the origin's, the proxy's
 
 
 class CallgrindError(RuntimeError):
@@ -142,13 +142,14 @@ def pingpy_run(
     """Instructions of a whole life of a worker that answers so many requests; `keep` gets the profile."""
     with tempfile.TemporaryDirectory(prefix="pingpy-instructions-") as scratch:
         directory = Path(scratch)
-        more = with_hook(PORTS[0]) if hook else one_rule(PORTS[0])
-        places = {"NAME": "pingpy", "PORT": PORTS[1], "DIR": directory, "WORKERS": 1, "MORE": more}
+        port = free_port()
+        more = (with_hook if hook else one_rule)(generator.origin_port)
+        places = {"NAME": "pingpy", "PORT": port, "DIR": directory, "WORKERS": 1, "MORE": more}
         config = fill("pingpy.toml", directory / "pingpy.toml", **places)
-        master = LoneMaster(directory, config, PORTS[1])
+        master = LoneMaster(directory, config, port)
         try:
             master.start()
-            answer(generator, load, requests)
+            answer(generator, port, load, requests)
         except BaseException:
             master.watched.process.kill()
             raise
@@ -164,19 +165,16 @@ def nginx_run(generator: Generator, load: Load, requests: int) -> int:
     with tempfile.TemporaryDirectory(prefix="pingpy-instructions-") as scratch:
         directory = Path(scratch)
         directory.chmod(0o755)
-        places = {"PORT": PORTS[1], "BIG_PORT": PORTS[1] + 1, "H2_PORT": PORTS[1] + 2}
-        places |= {"ORIGIN": PORTS[0], "GRPC": PORTS[0] + GRPC_OFFSET, "DIR": directory}
-        path = fill("nginx.conf", directory / "nginx.conf", **places)
-        path.write_text("master_process off;\n" + path.read_text())
-        nginx = shutil.which("nginx") or "nginx"
-        error_log = f"{directory}/nginx.error.log"
-        watched = under_callgrind([nginx, "-e", error_log, "-c", str(path)], directory)
+        server = nginx(
+            directory, Origins(generator.origin_port, free_port()), "master_process off;\n"
+        )
+        watched = under_callgrind(server.command, directory)
         deadline = time.monotonic() + START_SECONDS
-        while not knocks(PORTS[1]):
+        while not knocks(server.port):
             if watched.process.poll() is not None or time.monotonic() > deadline:
                 raise CallgrindError(watched.said.read_text(errors="replace")[-2000:])
             time.sleep(0.1)
-        answer(generator, load, requests)
+        answer(generator, server.port, load, requests)
         watched.process.terminate()
         return watched.instructions()
 
@@ -190,9 +188,9 @@ def knocks(port: int) -> bool:
     return True
 
 
-def answer(generator: Generator, load: Load, requests: int) -> None:
+def answer(generator: Generator, port: int, load: Load, requests: int) -> None:
     """Have exactly so many requests answered."""
-    result = generator.run(PORTS[1], load, START_SECONDS, requests)
+    result = generator.run(port, load, START_SECONDS, requests)
     if (result["requests"], result["errors"]) != (requests, 0):
         raise CallgrindError(f"wanted {requests} answers: {result}")
 
@@ -208,7 +206,7 @@ def measure(
 ) -> float:
     """User instructions of pingpy per request; the profiles of both runs go into the folder `keep`."""
     load = load or Load(connections=CONNECTIONS)
-    generator = Generator(program, PORTS[0], None)
+    generator = Generator(program, free_port(), None)
 
     def run(requests: int) -> int:
         profile = keep / f"callgrind.{requests}.out" if keep else None
@@ -230,7 +228,7 @@ def report(program: Path, output: Path) -> None:
         for name, cost in hottest(few, many, MANY - FEW):
             print(f"  {cost:10,.0f}  {name}", flush=True)
     if shutil.which("nginx"):
-        generator = Generator(program, PORTS[0], None)
+        generator = Generator(program, free_port(), None)
         load = Load(connections=CONNECTIONS)
         try:
             figure = per_request(lambda requests: nginx_run(generator, load, requests))

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from benchmark import report
 from benchmark.generator import Generator
+from benchmark.ports import free_port, free_ports
 from benchmark.reload_clients import Clients, percentile_ms
 from benchmark.servers import HERE, Server, fill, one_rule, pingpy
 
 FRESH, KEPT, SLOW = 24, 24, 4
 GAP_SECONDS = 1.5  # between two reloads
 DURING_SECONDS = 0.5  # what counts as "during" after each
-ORIGIN_PORT, FIRST_PORT = 18500, 18501
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,13 @@ def caddy_reload(config: Path, admin_port: int) -> Callable[[Server], None]:
     return lambda server: subprocess.run(command, check=True, capture_output=True) and None
 
 
-def contenders(directory: Path) -> list[Contender]:
+def contenders(directory: Path, origin_port: int) -> list[Contender]:
     """Whoever is on this machine."""
     found = []
-    ports = iter(range(FIRST_PORT, FIRST_PORT + 40))
-    places = {"DIR": directory, "ORIGIN": ORIGIN_PORT}
+    places = {"DIR": directory, "ORIGIN": origin_port}
     if nginx := shutil.which("nginx"):
         for name, option in (("nginx", ""), ("nginx-reuseport", "reuseport")):
-            port = next(ports)
+            port = free_port()
             mine = {**places, "NAME": name, "PORT": port, "OPTION": option}
             path = fill("reload_nginx.conf", directory / f"{name}.conf", **mine)
             command = [nginx, "-e", f"{directory}/{name}.error.log", "-c", str(path)]
@@ -61,26 +60,26 @@ def contenders(directory: Path) -> list[Contender]:
     if haproxy := shutil.which("haproxy"):
         kinds = (("haproxy", ""), ("haproxy-idle-close", "option idle-close-on-response"))
         for name, option in kinds:
-            port = next(ports)
+            port = free_port()
             mine = {**places, "NAME": name, "PORT": port, "OPTION": option}
             path = fill("reload_haproxy.cfg", directory / f"{name}.cfg", **mine)
             server = Server(name, [haproxy, "-W", "-f", str(path)], port)
             found.append(Contender(f"{name}, USR2", server, by_signal(signal.SIGUSR2)))
     if importlib.util.find_spec("gunicorn"):
         for name, option in (("gunicorn", []), ("gunicorn-reuseport", ["--reuse-port"])):
-            port = next(ports)
+            port = free_port()
             command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-w", "2", "--threads"]
             command += ["32", "-b", f"127.0.0.1:{port}", "--chdir", str(HERE / "configs"), *option]
             server = Server(name, [*command, "reload_app:app"], port)
             found.append(Contender(f"{name}, HUP", server, by_signal(signal.SIGHUP)))
     if caddy := shutil.which("caddy"):
-        port, admin = next(ports), next(ports)
+        port, admin = free_ports(2)
         mine = {**places, "PORT": port, "OPTION": admin}
         path = fill("reload_Caddyfile", directory / "reload_Caddyfile", **mine)
         command = [caddy, "run", "--config", str(path), "--adapter", "caddyfile"]
         server = Server("caddy", command, port)
         found.append(Contender("caddy, reload --force", server, caddy_reload(path, admin)))
-    server = pingpy("pingpy", next(ports), directory, one_rule(ORIGIN_PORT), workers=4)
+    server = pingpy("pingpy", free_port(), directory, one_rule(origin_port), workers=4)
     found.append(Contender("pingpy, HUP", server, by_signal(signal.SIGHUP)))
     return found
 
@@ -135,9 +134,9 @@ def run(program: Path, directory: Path, reloads: int, only: list[str] | None) ->
         "| server, action | answered | lost | races | truncated | closed cleanly"
         " | p99 ms outside | p99 ms during |\n| --- |" + " ---: |" * 7
     )
-    generator = Generator(program, ORIGIN_PORT, None)
+    generator = Generator(program, free_port(), None)
     try:
-        for contender in contenders(directory):
+        for contender in contenders(directory, generator.origin_port):
             if only is not None and contender.server.name not in only:
                 continue
             contender.server.start(directory, None)

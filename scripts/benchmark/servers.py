@@ -13,12 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import accounting
+from benchmark.ports import free_port, free_ports
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PINGORA = ROOT / "build" / "pingora" / "release" / "pingora-relay"
 START_SECONDS = 60.0
-GRPC_OFFSET = 900  # from the origin's port to that of the gRPC origin
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where the answers come from: the load generator's own origin, and one for gRPC."""
+
+    port: int
+    grpc_port: int
 
 
 @dataclass
@@ -127,11 +135,11 @@ def one_rule(origin_port: int) -> str:
     )
 
 
-def with_grpc(origin_port: int) -> str:
+def with_grpc(origins: Origins) -> str:
     """The same, behind a rule for gRPC calls."""
     return (
         '[[proxy.rules]]\npath = "/bench.Echo/*"\ngrpc = true\n'
-        f'upstream = "http://127.0.0.1:{origin_port + GRPC_OFFSET}"\n{one_rule(origin_port)}'
+        f'upstream = "http://127.0.0.1:{origins.grpc_port}"\n{one_rule(origins.port)}'
     )
 
 
@@ -145,54 +153,58 @@ def with_hook(origin_port: int) -> str:
     )
 
 
-def available(directory: Path, origin_port: int, base_port: int) -> dict[str, Server]:
+def available(directory: Path, origins: Origins) -> dict[str, Server]:
     """Every proxy this machine has, pingpy with and without a hook among them."""
-    ports = iter(range(base_port, base_port + 50))
     found: dict[str, Server] = {}
+    places = {"DIR": directory, "ORIGIN": origins.port}
     relay = str(ROOT / "build" / "benchmark" / "relay")
-    port = next(ports)
-    found["relay"] = Server("relay", [relay, str(port), str(origin_port)], port, port)
-    if nginx := shutil.which("nginx"):
-        port, big, h2 = next(ports), next(ports), next(ports)
-        places = {"PORT": port, "BIG_PORT": big, "H2_PORT": h2, "ORIGIN": origin_port}
-        places |= {"DIR": directory, "GRPC": origin_port + GRPC_OFFSET}
-        path = fill("nginx.conf", directory / "nginx.conf", **places)
-        log = f"{directory}/nginx.error.log"
-        command = [nginx, "-p", str(directory), "-e", log, "-c", str(path)]
-        found["nginx"] = Server("nginx", command, port, big, h2)
+    port = free_port()
+    found["relay"] = Server("relay", [relay, str(port), str(origins.port)], port, port)
+    if shutil.which("nginx"):
+        found["nginx"] = nginx(directory, origins)
     if haproxy := shutil.which("haproxy"):
-        port = next(ports)
-        places = {"PORT": port, "ORIGIN": origin_port, "DIR": directory}
-        path = fill("haproxy.cfg", directory / "haproxy.cfg", **places)
+        port = free_port()
+        path = fill("haproxy.cfg", directory / "haproxy.cfg", PORT=port, **places)
         found["haproxy"] = Server("haproxy", [haproxy, "-f", str(path)], port, port)
     if caddy := shutil.which("caddy"):
-        port = next(ports)
-        places = {"PORT": port, "ORIGIN": origin_port, "DIR": directory}
-        path = fill("Caddyfile", directory / "Caddyfile", **places)
+        port = free_port()
+        path = fill("Caddyfile", directory / "Caddyfile", PORT=port, **places)
         command = [caddy, "run", "--config", str(path), "--adapter", "caddyfile"]
         found["caddy"] = Server("caddy", command, port, port, environment={"GOMAXPROCS": "1"})
     if PINGORA.exists():
-        port = next(ports)
-        command = [str(PINGORA), str(port), str(origin_port), f"{directory}/pingora.access.log"]
+        port = free_port()
+        command = [str(PINGORA), str(port), str(origins.port), f"{directory}/pingora.access.log"]
         found["pingora"] = Server("pingora", command, port, port)
-    found["pingpy"] = pingpy("pingpy", next(ports), directory, with_grpc(origin_port))
-    hooked = with_hook(origin_port)
-    found["pingpy+hook"] = pingpy("pingpy+hook", next(ports), directory, hooked)
+    found["pingpy"] = pingpy("pingpy", free_port(), directory, with_grpc(origins))
+    hooked = with_hook(origins.port)
+    found["pingpy+hook"] = pingpy("pingpy+hook", free_port(), directory, hooked)
     return found
 
 
+def nginx(directory: Path, origins: Origins, start: str = "") -> Server:
+    """nginx with one worker; `start` comes first in its configuration."""
+    port, big, h2 = free_ports(3)
+    places = {"PORT": port, "BIG_PORT": big, "H2_PORT": h2, "ORIGIN": origins.port}
+    places |= {"DIR": directory, "GRPC": origins.grpc_port}
+    path = fill("nginx.conf", directory / "nginx.conf", **places)
+    path.write_text(start + path.read_text())
+    program = shutil.which("nginx") or "nginx"
+    command = [program, "-p", str(directory), "-e", f"{directory}/nginx.error.log", "-c", str(path)]
+    return Server("nginx", command, port, big, h2)
+
+
 def grpc_origin(
-    directory: Path, origin_port: int, cpu: int | None
+    directory: Path, origins: Origins, cpu: int | None
 ) -> subprocess.Popen[bytes] | None:
     """What gRPC calls are answered by, beside the load; None without nginx."""
-    nginx = shutil.which("nginx")
-    if nginx is None:
+    program = shutil.which("nginx")
+    if program is None:
         return None
-    places = {"DIR": directory, "GRPC": origin_port + GRPC_OFFSET}
+    places = {"DIR": directory, "GRPC": origins.grpc_port}
     path = fill("grpc_origin.conf", directory / "grpc_origin.conf", **places)
     pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
     log = f"{directory}/grpc_origin.error.log"
-    command = [*pin, nginx, "-p", str(directory), "-e", log, "-c", str(path)]
+    command = [*pin, program, "-p", str(directory), "-e", log, "-c", str(path)]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
