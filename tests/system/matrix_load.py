@@ -7,6 +7,7 @@
     truncated  an answer, a stream or a WebSocket was cut: it began, and its end never came
     failed     an answer with another status than 200
 
+With a third argument "tls" all of it is over TLS.
 Runs until its standard input ends, lets every client finish what it is at, and prints one line of JSON.
 """
 
@@ -16,9 +17,12 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import sys
 import time
 from collections import Counter
+
+from matrix_load_h2 import H2Connection
 
 PATIENCE_SECONDS = 30.0
 UPLOAD_PIECES, UPLOAD_PIECE = 8, b"u" * 8192
@@ -41,14 +45,17 @@ class Client:
         self.served = 0
 
     @classmethod
-    async def open(cls, port: int, receive_buffer: int = 0) -> Client:
+    async def open(
+        cls, port: int, receive_buffer: int = 0, secure: ssl.SSLContext | None = None
+    ) -> Client:
         sock = socket.socket()
         sock.setblocking(False)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-            return cls(*await asyncio.open_connection(sock=sock, limit=1 << 16))
+            how = {"ssl": secure, "server_hostname": "localhost"} if secure else {}
+            return cls(*await asyncio.open_connection(sock=sock, limit=1 << 16, **how))
         except OSError as error:
             sock.close()
             refused = isinstance(error, ConnectionRefusedError)
@@ -114,8 +121,9 @@ class Client:
 class Load:
     """Every kind of client, and what they have seen."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, secure: bool = False) -> None:
         self.port = port
+        self.secure = secure
         self.stopping = asyncio.Event()
         self.answered: Counter[str] = Counter()
         self.mishaps: Counter[str] = Counter()
@@ -134,8 +142,17 @@ class Load:
                     self.notes.append(f"{at} {kind}: {error.kind} {error.detail}")
                 await asyncio.sleep(0.02)
 
+    async def open(self, receive_buffer: int = 0, protocol: str = "http/1.1") -> Client:
+        """A connection, in whatever way this load speaks."""
+        context = None
+        if self.secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.set_alpn_protocols([protocol])
+        return await Client.open(self.port, receive_buffer, context)
+
     async def short(self) -> None:
-        client = await Client.open(self.port)
+        client = await self.open()
         try:
             await client.ask("/bytes/2000")
         finally:
@@ -144,7 +161,7 @@ class Load:
         await asyncio.sleep(0.005)
 
     async def kept(self) -> None:
-        client = await Client.open(self.port)
+        client = await self.open()
         try:
             while await self.one_more(client) and not self.stopping.is_set():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -156,8 +173,39 @@ class Load:
         self.answered["kept"] += 1
         return goes_on
 
+    async def h2(self) -> None:
+        """Rounds of requests side by side until the server says GOAWAY; what it still owes by then is answered."""
+        client = await self.open(protocol="h2")
+        connection = H2Connection(client.reader, client.writer)
+        served = False
+        try:
+            while not (connection.leaving or self.stopping.is_set()):
+                sizes = {connection.request(f"/bytes/{size}"): size for size in (2000, 100000, 500)}
+                await self.answers(connection, sizes, served)
+                served = True
+                await asyncio.sleep(0.01)
+        finally:
+            client.writer.close()
+
+    async def answers(self, connection: H2Connection, sizes: dict[int, int], served: bool) -> None:
+        """All that are owed, whole."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                answered = await connection.settle()
+        except TimeoutError as error:
+            raise MishapError("lost", "no answer in time") from error
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            kind = "truncated" if connection.begun() else "raced" if served else "lost"
+            raise MishapError(kind, repr(error)) from error
+        for number, stream in answered.items():
+            if stream.status != b"200":
+                raise MishapError("failed", f"{stream.status!r}")
+            if stream.size != sizes[number]:
+                raise MishapError("truncated", f"{stream.size} of {sizes[number]}")
+        self.answered["h2"] += len(answered)
+
     async def upload(self) -> None:
-        client = await Client.open(self.port)
+        client = await self.open()
         try:
             size = UPLOAD_PIECES * len(UPLOAD_PIECE)
             await client.send(
@@ -173,7 +221,7 @@ class Load:
         self.answered["upload"] += 1
 
     async def download(self) -> None:
-        client = await Client.open(self.port, receive_buffer=16384)
+        client = await self.open(receive_buffer=16384)
         try:
             await client.ask(f"/bytes/{DOWNLOAD_BYTES}", slow=0.03)
         finally:
@@ -181,7 +229,7 @@ class Load:
         self.answered["download"] += 1
 
     async def sse(self) -> None:
-        client = await Client.open(self.port)
+        client = await self.open()
         try:
             await client.ask("/sse")
         finally:
@@ -189,7 +237,7 @@ class Load:
         self.answered["sse"] += 1
 
     async def poll(self) -> None:
-        client = await Client.open(self.port)
+        client = await self.open()
         try:
             await client.ask("/poll")
         finally:
@@ -198,7 +246,7 @@ class Load:
 
     async def websocket(self) -> None:
         """Twenty messages there and back; a Close frame of the server's is a goodbye, a bare end is not."""
-        client = await Client.open(self.port)
+        client = await self.open()
         try:
             await client.send(
                 b"GET /ws HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -226,8 +274,8 @@ def frame(opcode: int, data: bytes) -> bytes:
     return bytes([0x80 | opcode, 0x80 | len(data)]) + bytes(4) + data
 
 
-async def main(port: int, wanted: dict[str, int]) -> None:
-    load = Load(port)
+async def main(port: int, wanted: dict[str, int], secure: bool) -> None:
+    load = Load(port, secure)
     tasks = [asyncio.create_task(load.run(kind)) for kind, n in wanted.items() for _ in range(n)]
     loop = asyncio.get_running_loop()
     loop.add_reader(0, lambda: None if os.read(0, 100) else load.stopping.set())
@@ -242,4 +290,4 @@ async def main(port: int, wanted: dict[str, int]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), json.loads(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), json.loads(sys.argv[2]), "tls" in sys.argv[3:]))

@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import trustme
 from master_rig import ROOT, Rig, cmdline, free_port, until
 
 HERE = Path(__file__).parent
@@ -69,6 +70,15 @@ class Real(Rig):
         """A filter of the user's as part of the file; its class is called Gate."""
         (self.folder / "gate.py").write_text(text)
         return '[[modules]]\npath = "gate.py"\nclass = "Gate"\n[proxy]\nfilters = ["gate"]\n'
+
+    def certificate(self) -> str:
+        """A certificate for localhost as part of the file; on the same port, the first byte tells TLS from plain."""
+        made = trustme.CA().issue_cert("localhost")
+        made.private_key_pem.write_to_path(self.folder / "key.pem")
+        for number, blob in enumerate(made.cert_chain_pems):
+            blob.write_to_path(self.folder / "cert.pem", append=bool(number))
+        files = f'certificate = "{self.folder}/cert.pem"\nkey = "{self.folder}/key.pem"\n'
+        return f"[[network.tls]]\n{files}"
 
     def serves(self, generation: int) -> bool:
         """Whether this is the generation in force, all of it accepting; older ones may still drain."""
@@ -139,8 +149,9 @@ def descriptors(pid: int) -> int:
 class Mixed:
     """Mixed load from two processes while the body of the `with` runs; afterwards `answered` and `mishaps`."""
 
-    def __init__(self, rig: Rig, *kinds: dict[str, int]) -> None:
+    def __init__(self, rig: Rig, *kinds: dict[str, int], secure: bool = False) -> None:
         self.rig = rig
+        self.how = ["tls"] if secure else []
         self.kinds = kinds or (QUICK, SLOW)
         self.processes: list[subprocess.Popen[str]] = []
         self.answered: Counter[str] = Counter()
@@ -151,7 +162,7 @@ class Mixed:
         for kinds in self.kinds:
             command = [sys.executable, str(HERE / "matrix_load.py"), str(self.rig.port)]
             process = subprocess.Popen(
-                [*command, json.dumps(kinds)],
+                [*command, json.dumps(kinds), *self.how],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -181,7 +192,7 @@ class Mixed:
         """I1, I2, I3, but for so many mishaps of a kind that the injected fault explains."""
         found = {k: self.mishaps[k] for k in MISHAPS if self.mishaps[k] > allowed.get(k, 0)}
         assert not found, (found, self.notes, self.rig.log()[-6000:])
-        assert self.answered["short"] + self.answered["kept"] > 20, self.answered
+        assert sum(self.answered[kind] for kind in ("short", "kept", "h2")) > 20, self.answered
 
 
 def kill(pid: int, name: str = "KILL") -> None:

@@ -33,13 +33,15 @@ ROWS = {
         "syntax error, unknown key, wrong type", "HUP", ("fault_matrix_reload: 1_a_broken_file",)
     ),
     2: Row(
-        "port taken, module raises, name unresolvable",
+        "port taken, certificate unreadable, module raises, name unresolvable",
         "HUP",
         (
             "fault_matrix_reload: 2_a_taken_port, 2_a_module_that_raises",
+            "fault_matrix_reload: 2_a_certificate_that_cannot_be_read",
+            "fault_matrix_tls: 2_what_tls_cannot_be_had_with_refuses_the_reload",
             "fault_matrix_reload: 2_a_name_that_does_not_resolve_is_no_reason_to_refuse",
         ),
-        later="an unreadable certificate is not among the faults yet; there are no static files",
+        later="static root missing: there are no static files",
     ),
     3: Row(
         "worker exits, crashes, is killed before READY; 1 of N, N of N",
@@ -219,13 +221,14 @@ ROWS = {
         ),
     ),
     22: Row(
-        "accepted and silent, half a head, an HTTP/2 preface, pipelined, 100 pending",
+        "accepted and silent, half a head or TLS handshake, HTTP/2 preface, pipelined, 100 pending",
         "HUP, USR2",
         (
             "fault_matrix_workers: 22_clients_in_awkward_moments_get_their_first_answer",
             "fault_matrix_workers: 22_an_http2_preface_without_a_request_may_still_have_one",
+            "fault_matrix_tls: 22_handshakes_that_have_begun_are_finished_and_answered",
+            "fault_matrix_tls: 22_h2_and_websocket_clients_notice_nothing",
         ),
-        later="in the middle of a TLS handshake: the load has no TLS yet",
     ),
     23: Row(
         "log folder gone, ENOSPC, rotated file, storm of reopens",

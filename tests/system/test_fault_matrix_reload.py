@@ -66,6 +66,13 @@ def test_2_a_taken_port(rig):
         refused(rig, str(port))
 
 
+def test_2_a_certificate_that_cannot_be_read(rig):
+    text = rig.certificate()
+    (rig.folder / "key.pem").unlink()
+    rig.write(body=text)
+    refused(rig, "key.pem")
+
+
 @pytest.mark.parametrize(
     ("module", "cause"),
     [

@@ -19,6 +19,7 @@ ROWS = {
     "S6": "pid_file",
     "S7": "worker_threads",
     "S8": "listen on both families",
+    "S9": "certificate and key, TLS and plain on one port",
     "S10": "rule: path",
     "S11": "rule: header",
     "S12": "rule: upstream",
