@@ -32,8 +32,10 @@ ROWS = {
     "S19": "health: timeout",
     "S20": "health: path",
     "S21": "health: expected_status",
+    "S23": "websocket",
     "S24": "/metrics, exact over workers and reloads",
     "S25": "access log: whole lines, reopened",
+    "S29": "every protocol to every protocol",
     "S35": "failover",
 }
 

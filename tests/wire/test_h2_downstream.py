@@ -128,6 +128,17 @@ def test_a_request_body_of_unknown_length_with_trailers(plane: Rig, size: int) -
     assert (bytes(answer.body), answer.trailers) == (b"ok", [(b"x-back", b"3")])
 
 
+def test_a_body_that_was_announced_and_is_empty(plane: Rig) -> None:
+    """The end comes while there is no connection to the origin yet, or right behind the head."""
+    client = H2Client(plane)
+    for number in range(2):
+        stream = client.request("/x", method="POST", body=b"")
+        origin = plane.origin(wanted=b"\r\n\r\n0\r\n\r\n")
+        assert origin.take().endswith(b"\r\n\r\n0\r\n\r\n"), number
+        origin.send(OK)
+        assert client.answer(stream).status == 200
+
+
 def test_trailers_behind_a_counted_body_do_not_break_its_framing(plane: Rig) -> None:
     client = H2Client(plane)
     stream = client.request(

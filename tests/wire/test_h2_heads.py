@@ -135,7 +135,7 @@ def test_extended_connect_becomes_get() -> None:
 
 
 def test_responses() -> None:
-    text = b"HTTP/1.1 204 \r\nserver: x\r\n\r\n"
+    text = b"HTTP/1.1 204 No Content\r\nserver: x\r\n\r\n"
     assert as_text([(b":status", b"204"), (b"server", b"x")], "response")[0] == text
     assert read_head(text, response=True)["status"] == 204
 

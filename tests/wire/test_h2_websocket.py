@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.wire.h2_client import Answer, H2Client, frames_of
+from tests.wire.h2_client import END_STREAM, WINDOW, Answer, H2Client, frame, frames_of
 from tests.wire.plane_ends import End, read_head
 from tests.wire.plane_rig import Rig
 
@@ -150,6 +150,32 @@ def test_a_slow_client_holds_the_origin(make_ws: Callable[..., Rig]) -> None:
     client.h2.acknowledge_received_data(got, stream)
     client.flush()
     rig.until(lambda: client.take() and len(client.answers[stream].body) == size + 10)
+
+
+def test_a_close_frame_waits_behind_what_no_window_lets_pass(make_ws: Callable[..., Rig]) -> None:
+    rig = make_ws()
+    client, stream, origin = opened(rig)
+    client.credit = False
+    whole = b"\x82\x7f" + (70_000).to_bytes(8, "big") + bytes(70_000)
+    origin.send(whole)
+    rig.until(lambda: client.take() and len(client.answers[stream].body) > 65000)
+    seen = len(client.answers[stream].body)
+    rig.plane.drain(0)
+    rig.plane.end_tunnels(1)
+    rig.until(lambda: b"\x88" in origin.got)
+    client.end.send(frame(WINDOW, 0, stream, (1 << 20).to_bytes(4, "big")))
+    client.end.send(frame(WINDOW, 0, 0, (1 << 20).to_bytes(4, "big")))
+
+    def sent() -> list[tuple[int, bytes]]:  # h2 itself looks at nothing behind a GOAWAY
+        frames = frames_of(bytes(client.end.got))
+        return [
+            (flags, payload) for kind, flags, at, payload in frames if (kind, at) == (0, stream)
+        ]
+
+    rig.until(lambda: sent() and sent()[-1][0] & END_STREAM)
+    rest = whole[seen:] + b"\x88\x02\x03\xf4"
+    assert b"".join(payload for _, payload in sent()) == rest
+    assert rig.events.faults == []
 
 
 def test_an_idle_tunnel_ends(make_ws: Callable[..., Rig]) -> None:

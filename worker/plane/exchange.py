@@ -282,7 +282,7 @@ class Exchange:
                 # RFC 9110 9.2.2: a request may be sent again only if all of it still can be.
                 self.replay = self.services.arena.alloc(max(size, 1))
                 self.replay_size = size
-                self.services.arena.copy(self.replay, offset, size)
+                self.services.arena.copy(self.replay, offset if size else self.replay, size)
         self.body_seen += size
         return 0 if self.up is None else self.up.send_body(self, offset, size, last)
 

@@ -137,7 +137,8 @@ def send_data(stream, offset, size, last):
                 put_data(stream, 0, 0, True, True)
                 ended(stream)
             return 0
-    owner.services.arena.chain_append(cython.address(stream.unsent), offset, size)
+    if size:  # an end alone has no place in the arena
+        owner.services.arena.chain_append(cython.address(stream.unsent), offset, size)
     if not stream.send_due_ms:
         stream.sent_mark = stream.sent
         stream.send_due_ms = owner.connection.host.now_ms + owner.services.settings.send_ms

@@ -1,11 +1,15 @@
 """Turns decoded HTTP/2 fields into the text of an HTTP/1.1 head, and refuses what must not become one."""
 
+import http
+
 import cython
 from cython.cimports.worker.plane.h1_chunks import is_forbidden_trailer
 from cython.cimports.worker.plane.h2_fields import collect, name_hash
 from cython.cimports.worker.plane.hpack import Pair
 from cython.cimports.worker.plane.octets import CLASS, O_DIGIT, copy_octets
 
+# HTTP/2 has none (RFC 9113 8.3.2), and there are clients of HTTP/1.1 that do not understand an answer without.
+REASONS = cython.declare(dict, {status.value: status.phrase.encode() for status in http.HTTPStatus})
 FAULT_TEXTS = (
     "",
     "a field name is empty or has an octet that may not stand there",
@@ -194,6 +198,7 @@ def response_text(view, pairs, count, out, out_end, head):
     status: cython.pointer(Pair) = cython.address(pseudo[P_STATUS])
     at: cython.longlong = out
     index: cython.int
+    number: cython.int = 0
     first: cython.int = collect(view, pairs, count, head)
     if first < 0:
         return -502
@@ -208,11 +213,13 @@ def response_text(view, pairs, count, out, out_end, head):
         if not CLASS[view[status.value + index]] & O_DIGIT:
             refuse(head, H2_PSEUDO_VALUE)
             return -502
+        number = 10 * number + view[status.value + index] - 0x30
     if out_end - out < most_octets(pairs, count):
         refuse(head, H2_ROOM)
         return -502
-    at = put_value(view, put_text(view, at, b"HTTP/1.1 "), status)
-    at = put_fields(view, pairs, first, count, put_text(view, at, b" \r\n"))
+    at = put_text(view, put_value(view, put_text(view, at, b"HTTP/1.1 "), status), b" ")
+    at = put_text(view, at, REASONS.get(number, b""))
+    at = put_fields(view, pairs, first, count, put_text(view, at, b"\r\n"))
     return cython.cast(cython.int, put_text(view, at, b"\r\n") - out)
 
 
