@@ -34,7 +34,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--extras", nargs="*", default=list(EXTRAS), choices=EXTRAS)
     parser.add_argument("--quick", action="store_true", help="two short rounds, no extras")
     parser.add_argument("--pingora", action="store_true", help="build the Pingora side first")
-    parser.add_argument("--instructions", action="store_true", help="count them by callgrind")
+    parser.add_argument(
+        "--instructions",
+        nargs="*",
+        metavar="KIND",
+        help="count them by callgrind; only of kinds whose name contains one of the words",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "bench-results")
     return parser.parse_args()
 
@@ -83,9 +88,7 @@ class Bench:
 
         def take(name: str) -> Slice:
             server = self.servers[name]
-            port = server.big_port if row.big_buffers else server.port
-            if row.load.streams:
-                port = server.h2_port or server.port
+            port = server.port_for(row.load, row.big_buffers)
             return measure(server, self.generator, row.load, self.plan, port)
 
         return interleave(here, self.plan.rounds, take)
@@ -144,8 +147,9 @@ def main() -> None:
     if options.pingora:
         build_pingora()
     build(ROOT / "build" / "benchmark")
-    if options.instructions:
-        instructions.report(ROOT / "build" / "benchmark" / "loadgen", options.output)
+    if options.instructions is not None:
+        program = ROOT / "build" / "benchmark" / "loadgen"
+        instructions.report(program, options.output, options.instructions)
         return
     with tempfile.TemporaryDirectory(prefix="pingpy-bench-") as scratch:
         os.chmod(scratch, 0o755)  # nginx's worker is another user

@@ -13,10 +13,10 @@ from benchmark.ports import free_port
 from benchmark.rounds import Plan, Samples, Slice, interleave, measure, median, ratio
 from benchmark.servers import Server, one_rule, pingpy
 
-IDLE_CONNECTIONS = 9000
+IDLE_CONNECTIONS, IDLE_TLS_CONNECTIONS = 9000, 3000
 WARM_SECONDS = 2.0
 MOST_REST_MB = 30.0
-MOST_IDLE_BYTES = 1200.0
+MOST_IDLE_BYTES, MOST_IDLE_TLS_BYTES = 1200.0, 15000.0
 # Connections to origins by four workers, as a multiple of those by one on the same load.
 MOST_OPENED_TIMES = 1.5
 REUSE_FLOOR = 10.0  # of 10,000: 99.9 % of the requests went over a connection that was there
@@ -31,20 +31,31 @@ def memory(servers: dict[str, Server], generator: Generator) -> list[Finding]:
     for name, server in servers.items():
         if name == "relay":
             continue
-        pids = server.carriers()
-        rest = sum(map(accounting.pss_bytes, pids))
-        held = generator.hold(server.port, IDLE_CONNECTIONS)
-        time.sleep(1)
-        each = (sum(map(accounting.pss_bytes, pids)) - rest) / max(1, held["requests"])
-        generator.drop()
-        time.sleep(1)
-        note = f" ({held['errors']} refused)" if held["errors"] else ""
         ours = name.startswith("pingpy")
-        bars = (at_most(rest / 1e6, MOST_REST_MB), at_most(each, MOST_IDLE_BYTES))
-        rest_bar, idle_bar = bars if ours else ("", "")
-        found.append((f"{name}: worker at rest", f"{rest / 1e6:.1f} MB{rest_bar}"))
-        found.append((f"{name}: per idle connection", f"{each:.0f} bytes{note}{idle_bar}"))
+        rest = sum(map(accounting.pss_bytes, server.carriers()))
+        bar = at_most(rest / 1e6, MOST_REST_MB) if ours else ""
+        found.append((f"{name}: worker at rest", f"{rest / 1e6:.1f} MB{bar}"))
+        for what, port, count, most in (
+            ("idle connection", server.port, IDLE_CONNECTIONS, MOST_IDLE_BYTES),
+            ("idle TLS connection", server.tls_port, IDLE_TLS_CONNECTIONS, MOST_IDLE_TLS_BYTES),
+        ):
+            if port:
+                each, refused = idle(server, generator, port, count)
+                bar = at_most(each, most) if ours else ""
+                found.append((f"{name}: per {what}", f"{each:.0f} bytes{refused}{bar}"))
     return found
+
+
+def idle(server: Server, generator: Generator, port: int, count: int) -> tuple[float, str]:
+    """Bytes that each of so many idle connections adds, and a note of those that were refused."""
+    pids = server.carriers()
+    before = sum(map(accounting.pss_bytes, pids))
+    held = generator.hold(port, count, tls=port == server.tls_port)
+    time.sleep(1)
+    each = (sum(map(accounting.pss_bytes, pids)) - before) / max(1, held["requests"])
+    generator.drop()
+    time.sleep(1)
+    return each, f" ({held['errors']} refused)" if held["errors"] else ""
 
 
 def at_most(figure: float, limit: float) -> str:

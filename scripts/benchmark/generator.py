@@ -18,6 +18,7 @@ class Load:
     """One kind of load."""
 
     path: str = "/1k"
+    tls: bool = False  # 1.3, TLS_AES_128_GCM_SHA256, no session is ever resumed
     connections: int = 64
     close_each: bool = False
     body_bytes: int = 0
@@ -40,11 +41,12 @@ def build(into: Path) -> None:
     """Compile generator and relay."""
     into.mkdir(parents=True, exist_ok=True)
     for program, sources in {
-        "loadgen": ["loadgen.c", "client.c", "origin.c", "loop.c"],
-        "relay": ["relay.c", "loop.c"],
+        "loadgen": ["loadgen.c", "client.c", "origin.c", "loop.c", "tls.c"],
+        "relay": ["relay.c", "loop.c", "tls.c"],
     }.items():
         paths = [str(SOURCES / name) for name in sources]
-        subprocess.run(["gcc", "-O2", "-Wall", "-o", str(into / program), *paths], check=True)
+        command = ["gcc", "-O2", "-Wall", "-o", str(into / program), *paths, "-lssl", "-lcrypto"]
+        subprocess.run(command, check=True)
 
 
 class Generator:
@@ -88,19 +90,22 @@ class Generator:
                 seconds,
                 self.cpu,
                 message if load.grpc else None,
+                load.tls,
             )
         result = self.order(
             f"run port={port} connections={load.connections} seconds={seconds} path={load.path}"
             f" close={int(load.close_each)} body={load.body_bytes} rate={load.rate}"
-            f" requests={requests} websocket={int(load.websocket)}"
+            f" requests={requests} websocket={int(load.websocket)} tls={int(load.tls)}"
         )
         if result["bytes"] < result["requests"] * load.answer_bytes:
             raise RuntimeError(f"answers on port {port} were too short: {result}")
         return result
 
-    def hold(self, port: int, connections: int) -> dict[str, Any]:
+    def hold(self, port: int, connections: int, tls: bool = False) -> dict[str, Any]:
         """Open connections, ask once on each, and keep them idle."""
-        return self.order(f"hold port={port} connections={connections} seconds=60 path=/1k")
+        return self.order(
+            f"hold port={port} connections={connections} seconds=60 path=/1k tls={int(tls)}"
+        )
 
     def drop(self) -> None:
         """Close what is held."""

@@ -36,6 +36,7 @@ def run(
     seconds: float,
     cpu: int | None,
     message: bytes | None = None,
+    tls: bool = False,
 ) -> dict[str, Any]:
     """Ask for `path` over so many connections with so many streams each; `message`: as calls of gRPC that carry it.
 
@@ -51,10 +52,10 @@ def run(
             body = Path(scratch) / "message"
             body.write_bytes(message)
             command.append(f"-d{body}")
+        if tls:
+            command += ["--tls13-ciphers=TLS_AES_128_GCM_SHA256", f"--connect-to=127.0.0.1:{port}"]
         before = os.times()
-        done = subprocess.run(
-            [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True
-        )
+        done = subprocess.run([*command, url_of(port, path, tls)], capture_output=True, text=True)
         after = os.times()
         found = re.search(
             r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", done.stdout
@@ -73,3 +74,8 @@ def run(
         "p99_us": times[len(times) * 99 // 100] if times else 0,
         "cpu_us": (used - before.children_user - before.children_system) * 1e6,
     }
+
+
+def url_of(port: int, path: str, tls: bool) -> str:
+    """The certificate is that of example.test, whatever the address."""
+    return f"https://example.test:{port}{path}" if tls else f"http://127.0.0.1:{port}{path}"

@@ -15,14 +15,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.generator import Generator, Load
 from benchmark.hotspots import hottest
 from benchmark.ports import free_port
-from benchmark.servers import ROOT, Origins, fill, nginx, one_rule, with_hook
+from benchmark.servers import (
+    ROOT,
+    Origins,
+    certify,
+    nginx,
+    one_rule,
+    pingpy_config,
+    with_hook,
+)
 from pingpy.control import (
     Accepting,
     Channel,
@@ -40,6 +48,14 @@ from pingpy.shared.region import Region
 
 FEW, MANY = 500, 4500
 CONNECTIONS = 16
+PLAIN = Load(connections=CONNECTIONS)
+KINDS = {
+    "1 KiB": PLAIN,
+    "connection per request": Load(connections=CONNECTIONS, close_each=True),
+    "TLS, 1 KiB": Load(connections=CONNECTIONS, tls=True),
+    "TLS handshake per request": Load(connections=CONNECTIONS, tls=True, close_each=True),
+    "WebSocket message": Load("/websocket", connections=CONNECTIONS, websocket=True),
+}
 START_SECONDS = 120.0
 
 
@@ -83,7 +99,9 @@ def under_callgrind(command: list[str], directory: Path, fds: tuple[int, ...] = 
 class LoneMaster:
     """As much of a master as one worker needs: gives it listener and log, tells it to go, tells it to stop."""
 
-    def __init__(self, directory: Path, config: Path, port: int) -> None:
+    def __init__(
+        self, directory: Path, config: Path, port: int, secret_files: Sequence[Path] = ()
+    ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(START_SECONDS)
         self.channel = Channel(ours)
@@ -94,7 +112,7 @@ class LoneMaster:
         numbers = [theirs.fileno(), self.region.fd, slab]
         command = [sys.executable, "-P", str(ROOT / "scripts" / "benchmark" / "lone_worker.py")]
         self.watched = under_callgrind(
-            [*command, str(config), *map(str, numbers)],
+            [*command, str(config), *map(str, [*numbers, *secret_files])],
             directory,
             (theirs.fileno(), self.region.fd),
         )
@@ -144,9 +162,12 @@ def pingpy_run(
         directory = Path(scratch)
         port = free_port()
         more = (with_hook if hook else one_rule)(generator.origin_port)
-        places = {"NAME": "pingpy", "PORT": port, "DIR": directory, "WORKERS": 1, "MORE": more}
-        config = fill("pingpy.toml", directory / "pingpy.toml", **places)
-        master = LoneMaster(directory, config, port)
+        secret_files: tuple[Path, ...] = ()
+        if load.tls:
+            certify(directory)
+            secret_files = (directory / "bench.crt", directory / "bench.key")
+        config = pingpy_config("pingpy", directory, more, (0, port) if load.tls else (port, 0))
+        master = LoneMaster(directory, config, port, secret_files)
         try:
             master.start()
             answer(generator, port, load, requests)
@@ -165,6 +186,7 @@ def nginx_run(generator: Generator, load: Load, requests: int) -> int:
     with tempfile.TemporaryDirectory(prefix="pingpy-instructions-") as scratch:
         directory = Path(scratch)
         directory.chmod(0o755)
+        certify(directory)
         server = nginx(
             directory, Origins(generator.origin_port, free_port()), "master_process off;\n"
         )
@@ -174,7 +196,7 @@ def nginx_run(generator: Generator, load: Load, requests: int) -> int:
             if watched.process.poll() is not None or time.monotonic() > deadline:
                 raise CallgrindError(watched.said.read_text(errors="replace")[-2000:])
             time.sleep(0.1)
-        answer(generator, server.port, load, requests)
+        answer(generator, server.port_for(load), load, requests)
         watched.process.terminate()
         return watched.instructions()
 
@@ -195,17 +217,23 @@ def answer(generator: Generator, port: int, load: Load, requests: int) -> None:
         raise CallgrindError(f"wanted {requests} answers: {result}")
 
 
-def per_request(run: Callable[[int], int]) -> float:
+def counts(load: Load) -> tuple[int, int]:
+    """How many requests the two runs answer; a handshake is worth a hundred."""
+    tenth = 10 if load.tls and load.close_each else 1
+    return FEW // tenth, MANY // tenth
+
+
+def per_request(load: Load, run: Callable[[int], int]) -> float:
     """The difference of two runs, per request."""
-    few, many = run(FEW), run(MANY)
-    return (many - few) / (MANY - FEW)
+    fewer, more = counts(load)
+    few, many = run(fewer), run(more)
+    return (many - few) / (more - fewer)
 
 
 def measure(
-    program: Path, load: Load | None = None, *, hook: bool = False, keep: Path | None = None
+    program: Path, load: Load = PLAIN, *, hook: bool = False, keep: Path | None = None
 ) -> float:
     """User instructions of pingpy per request; the profiles of both runs go into the folder `keep`."""
-    load = load or Load(connections=CONNECTIONS)
     generator = Generator(program, free_port(), None)
 
     def run(requests: int) -> int:
@@ -213,25 +241,38 @@ def measure(
         return pingpy_run(generator, load, requests, hook=hook, keep=profile)
 
     try:
-        return per_request(run)
+        return per_request(load, run)
     finally:
         generator.stop()
 
 
-def report(program: Path, output: Path) -> None:
-    """Print the figures, and say where the profiles are."""
-    for hook, title in ((False, "pingpy, 1 KiB"), (True, "pingpy with a hook")):
-        folder = output / ("instructions-hook" if hook else "instructions")
-        figure = measure(program, hook=hook, keep=folder)
-        print(f"{title:22} {figure:10,.0f} user instructions per request", flush=True)
-        few, many = (folder / f"callgrind.{requests}.out" for requests in (FEW, MANY))
-        for name, cost in hottest(few, many, MANY - FEW):
-            print(f"  {cost:10,.0f}  {name}", flush=True)
-    if shutil.which("nginx"):
-        generator = Generator(program, free_port(), None)
-        load = Load(connections=CONNECTIONS)
-        try:
-            figure = per_request(lambda requests: nginx_run(generator, load, requests))
-        finally:
-            generator.stop()
-        print(f"{'nginx, 1 KiB':22} {figure:10,.0f}")
+def measure_nginx(program: Path, load: Load) -> float:
+    """The same of nginx."""
+    generator = Generator(program, free_port(), None)
+    try:
+        return per_request(load, lambda requests: nginx_run(generator, load, requests))
+    finally:
+        generator.stop()
+
+
+def report(program: Path, output: Path, only: list[str] | None = None) -> None:
+    """Print the figures with the costliest functions behind each; `only` kinds whose name contains one of these."""
+    for title, load in KINDS.items():
+        if only and not any(word in title for word in only):
+            continue
+        show(program, output, title, load)
+        if shutil.which("nginx"):
+            print(f"{f'nginx, {title}':34} {measure_nginx(program, load):10,.0f}", flush=True)
+    if not only or "hook" in only:
+        show(program, output, "with a hook", PLAIN, hook=True)
+
+
+def show(program: Path, output: Path, title: str, load: Load, *, hook: bool = False) -> None:
+    """One figure of pingpy; its profiles stay in a folder of the output."""
+    folder = output / f"instructions-{title.replace(' ', '-').replace(',', '')}"
+    figure = measure(program, load, hook=hook, keep=folder)
+    print(f"{f'pingpy, {title}':34} {figure:10,.0f} user instructions per request", flush=True)
+    fewer, more = counts(load)
+    profiles = [folder / f"callgrind.{requests}.out" for requests in (fewer, more)]
+    for name, cost in hottest(profiles[0], profiles[1], more - fewer):
+        print(f"  {cost:10,.0f}  {name}", flush=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 
 from pingpy.config.source import ConfigSource
 from pingpy.control import WorkerContext
 
 
-def context(path: str, channel_fd: int, region_fd: int, slab: int) -> WorkerContext:
+def context(
+    path: str, channel_fd: int, region_fd: int, slab: int, secret_files: list[str]
+) -> WorkerContext:
     """What the master would have given it."""
     source = ConfigSource.read(path)
     return WorkerContext(
@@ -24,6 +27,7 @@ def context(path: str, channel_fd: int, region_fd: int, slab: int) -> WorkerCont
         slab=slab,
         parent_pid=os.getppid(),
         config_hash=source.sha256,
+        secrets={name: Path(name).read_bytes() for name in secret_files},
     )
 
 
@@ -31,7 +35,7 @@ def main() -> int:
     """Be a worker until told to stop."""
     from worker.main import main as worker
 
-    return worker(context(sys.argv[1], *map(int, sys.argv[2:5])))
+    return worker(context(sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5:]))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from benchmark.generator import Load
 from benchmark.rounds import Samples, ratio
 
 EVERYBODY = ("nginx", "haproxy", "caddy", "pingora", "relay", "pingpy")
+SECURE = ("nginx", "haproxy", "caddy", "pingpy")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,34 @@ ROWS = (
         Load("/bench.Echo/Unary", connections=16, streams=32, body_bytes=64, grpc=True),
         ("nginx", "pingpy"),
         (Bar("pingpy", "nginx", 1.5, 2.5),),
+    ),
+    Row(
+        "tls",
+        "TLS 1.3, keep-alive, 1 KiB",
+        Load(tls=True),
+        SECURE,
+        (Bar("pingpy", "nginx", 1.35, 1.7),),
+    ),
+    Row(
+        "handshake",
+        "TLS 1.3, a full handshake per request, ECDSA P-256",
+        Load(tls=True, connections=16, close_each=True),
+        SECURE,
+        (Bar("pingpy", "nginx", 1.0, 1.1),),
+    ),
+    Row(
+        "tls-1m",
+        "TLS 1.3, keep-alive, 1 MiB (nginx with big buffers)",
+        Load("/1m", tls=True, connections=16),
+        SECURE,
+        big_buffers=True,
+    ),
+    Row(
+        "tls-h2",
+        "HTTP/2 over TLS, 1 KiB, 16 connections of 32 streams",
+        Load(tls=True, connections=16, streams=32),
+        SECURE,
+        (Bar("pingpy", "nginx", 2.0, 3.0),),
     ),
     Row(
         "websocket",

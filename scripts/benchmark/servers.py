@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import accounting
+from benchmark.generator import Load
 from benchmark.ports import free_port, free_ports
 
 HERE = Path(__file__).parent
@@ -38,6 +39,8 @@ class Server:
     port: int
     big_port: int = 0
     h2_port: int = 0  # of HTTP/2 by prior knowledge, where it is not the first
+    tls_port: int = 0
+    big_tls_port: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -83,6 +86,14 @@ class Server:
             self.process.wait(5)
         self.process = None
 
+    def port_for(self, load: Load, big_buffers: bool = False) -> int:
+        """Where this load goes."""
+        if load.tls:
+            return self.big_tls_port if big_buffers else self.tls_port
+        if load.streams:
+            return self.h2_port or self.port
+        return self.big_port if big_buffers else self.port
+
     def carriers(self) -> list[int]:
         """The processes that carry the traffic: pingpy's workers without master and scout, else all."""
         pids = accounting.tree(self.pid)
@@ -110,20 +121,52 @@ def fill(template: str, target: Path, **values: object) -> Path:
 
 
 def pingpy(
-    name: str, port: int, directory: Path, more: str, workers: int = 1, source: Path = ROOT
+    name: str,
+    port: int,
+    directory: Path,
+    more: str,
+    workers: int = 1,
+    *,
+    tls_port: int = 0,
+    source: Path = ROOT,
 ) -> Server:
-    """Pingpy with these routing tables."""
-    path = fill(
+    """Pingpy with these routing tables; a `tls_port` needs what `certify` has written."""
+    path = pingpy_config(name, directory, more, (port, tls_port), workers)
+    command = [sys.executable, "-P", "-m", "pingpy", "-c", str(path)]
+    server = Server(name, command, port, port, tls_port=tls_port, big_tls_port=tls_port)
+    server.environment["PYTHONPATH"] = str(source)
+    return server
+
+
+def pingpy_config(
+    name: str, directory: Path, more: str, ports: tuple[int, int], workers: int = 1
+) -> Path:
+    """Its file; `ports`: of plain HTTP and of TLS, 0 for none."""
+    schemes = zip(("http", "https"), ports, strict=True)
+    listen = [f'"{scheme}://127.0.0.1:{port}"' for scheme, port in schemes if port]
+    pair = f'ssl_certificate = "{directory}/bench.crt"\nssl_certificate_key = "{directory}/bench.key"\n'
+    return fill(
         "pingpy.toml",
         directory / f"{name}.toml",
         NAME=name,
-        PORT=port,
+        LISTEN=", ".join(listen),
+        CERTIFICATE=pair if ports[1] else "",
         DIR=directory,
         WORKERS=workers,
         MORE=more,
     )
-    command = [sys.executable, "-P", "-m", "pingpy", "-c", str(path)]
-    return Server(name, command, port, big_port=port, environment={"PYTHONPATH": str(source)})
+
+
+def certify(directory: Path) -> None:
+    """A certificate for example.test with a P-256 key: bench.crt, bench.key, both as bench.pem."""
+    certificate, key = directory / "bench.crt", directory / "bench.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "30", "-subj", "/CN=example.test"]
+    command += ["-addext", "subjectAltName=DNS:example.test"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    key.chmod(0o644)  # nginx and pingpy read it as root, Caddy and HAProxy as whoever we are
+    (directory / "bench.pem").write_text(certificate.read_text() + key.read_text())
 
 
 def one_rule(origin_port: int) -> str:
@@ -157,25 +200,30 @@ def available(directory: Path, origins: Origins) -> dict[str, Server]:
     """Every proxy this machine has, pingpy with and without a hook among them."""
     found: dict[str, Server] = {}
     places = {"DIR": directory, "ORIGIN": origins.port}
+    certify(directory)
     relay = str(ROOT / "build" / "benchmark" / "relay")
     port = free_port()
     found["relay"] = Server("relay", [relay, str(port), str(origins.port)], port, port)
     if shutil.which("nginx"):
         found["nginx"] = nginx(directory, origins)
     if haproxy := shutil.which("haproxy"):
-        port = free_port()
-        path = fill("haproxy.cfg", directory / "haproxy.cfg", PORT=port, **places)
-        found["haproxy"] = Server("haproxy", [haproxy, "-f", str(path)], port, port)
+        port, tls = free_ports(2)
+        path = fill("haproxy.cfg", directory / "haproxy.cfg", PORT=port, TLS_PORT=tls, **places)
+        command = [haproxy, "-f", str(path)]
+        found["haproxy"] = Server("haproxy", command, port, port, tls_port=tls, big_tls_port=tls)
     if caddy := shutil.which("caddy"):
-        port = free_port()
-        path = fill("Caddyfile", directory / "Caddyfile", PORT=port, **places)
+        port, tls = free_ports(2)
+        path = fill("Caddyfile", directory / "Caddyfile", PORT=port, TLS_PORT=tls, **places)
         command = [caddy, "run", "--config", str(path), "--adapter", "caddyfile"]
-        found["caddy"] = Server("caddy", command, port, port, environment={"GOMAXPROCS": "1"})
+        found["caddy"] = Server("caddy", command, port, port, tls_port=tls, big_tls_port=tls)
+        found["caddy"].environment["GOMAXPROCS"] = "1"
     if PINGORA.exists():
         port = free_port()
         command = [str(PINGORA), str(port), str(origins.port), f"{directory}/pingora.access.log"]
         found["pingora"] = Server("pingora", command, port, port)
-    found["pingpy"] = pingpy("pingpy", free_port(), directory, with_grpc(origins))
+    found["pingpy"] = pingpy(
+        "pingpy", free_port(), directory, with_grpc(origins), tls_port=free_port()
+    )
     hooked = with_hook(origins.port)
     found["pingpy+hook"] = pingpy("pingpy+hook", free_port(), directory, hooked)
     return found
@@ -183,14 +231,20 @@ def available(directory: Path, origins: Origins) -> dict[str, Server]:
 
 def nginx(directory: Path, origins: Origins, start: str = "") -> Server:
     """nginx with one worker; `start` comes first in its configuration."""
-    port, big, h2 = free_ports(3)
-    places = {"PORT": port, "BIG_PORT": big, "H2_PORT": h2, "ORIGIN": origins.port}
-    places |= {"DIR": directory, "GRPC": origins.grpc_port}
+    port, big, h2, tls, big_tls = free_ports(5)
+    places = {
+        "PORT": port,
+        "BIG_PORT": big,
+        "H2_PORT": h2,
+        "TLS_PORT": tls,
+        "BIG_TLS_PORT": big_tls,
+    }
+    places |= {"DIR": directory, "ORIGIN": origins.port, "GRPC": origins.grpc_port}
     path = fill("nginx.conf", directory / "nginx.conf", **places)
     path.write_text(start + path.read_text())
     program = shutil.which("nginx") or "nginx"
     command = [program, "-p", str(directory), "-e", f"{directory}/nginx.error.log", "-c", str(path)]
-    return Server("nginx", command, port, big, h2)
+    return Server("nginx", command, port, big, h2, tls, big_tls)
 
 
 def grpc_origin(

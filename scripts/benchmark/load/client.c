@@ -16,7 +16,7 @@ enum { MESSAGE_BYTES = 64, FRAME_BYTES = MESSAGE_BYTES + 6, ECHO_BYTES = MESSAGE
 struct caller {
     struct connection connection;
     uint64_t asked_ns;
-    enum { RESTING, ASKING, HEAD, BODY, CHUNKS } state;
+    enum { RESTING, ASKING, HEAD, BODY, CHUNKS, ENDING } state;
     long long body_left;
     char tail[5];                       /* of a chunked body: it ends with 0 CR LF CR LF */
     char *partial;                      /* a head that came in pieces */
@@ -115,24 +115,34 @@ static int take_head(struct caller *c, size_t size) {
     return take_body(c, end + 4, size - (end + 4 - scratch));
 }
 
-static void caller_ready(struct connection *connection, uint32_t events) {
-    struct caller *c = (struct caller *)connection;
-    if (connection->waits_to_write && events & EPOLLOUT) {
-        enum verdict flushed = loop_flush(connection);
-        if (flushed == BROKEN) return lost(c);
-        if (flushed == DONE && c->state == ASKING) c->state = c->switched ? BODY : HEAD;
-    }
-    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
+/* Reads once; what came may be a part of an answer, a whole one, or the end. */
+static void take(struct caller *c) {
+    struct connection *connection = &c->connection;
     size_t before = c->state <= HEAD ? c->partial_bytes : 0;
     if (before) memcpy(scratch, c->partial, before);
-    ssize_t got = recv(connection->fd, scratch + before, sizeof scratch - before - 1, MSG_DONTWAIT);
+    ssize_t got = loop_recv(connection, scratch + before, sizeof scratch - before - 1);
     if (got < 0 && errno == EAGAIN) return;
+    if (c->state == ENDING) return answered(c);
     if (got <= 0 || c->state == RESTING) return lost(c);
     total.bytes += got;
     int whole = c->state <= HEAD ? take_head(c, before + got) : take_body(c, scratch, got);
     if (whole < 0) lost(c);
     else if (whole == 2) ask(c, now_ns());
+    else if (whole && load.close_each && load.tls) c->state = ENDING;      /* the server says goodbye: that is part of it */
     else if (whole) answered(c);
+}
+
+static void caller_ready(struct connection *connection, uint32_t events) {
+    struct caller *c = (struct caller *)connection;
+    if ((connection->waits_to_write && events & EPOLLOUT) || (connection->tls && connection->output_left)) {
+        enum verdict flushed = loop_flush(connection);
+        if (flushed == BROKEN) return lost(c);
+        if (flushed == DONE && c->state == ASKING) c->state = c->switched ? BODY : HEAD;
+        if (flushed == BLOCKED && connection->tls) return;
+    }
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
+    do take(c);
+    while (loop_holds_bytes(connection));
 }
 
 static void ask(struct caller *c, uint64_t asked_ns) {
@@ -164,6 +174,7 @@ static void dial(int slot, uint64_t asked_ns) {
     c->state = ASKING;
     c->connection.output = request;
     c->connection.output_left = request_bytes;
+    if (load.tls) tls_begin(&c->connection);
     loop_add_paused(&c->connection);
 }
 

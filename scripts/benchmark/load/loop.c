@@ -45,6 +45,7 @@ void loop_add_paused(struct connection *c) {
 
 void loop_close(struct connection *c) {
     if (c->fd < 0) return;
+    if (c->tls) tls_end(c);
     close(c->fd);
     c->fd = -1;
     c->next_closed = closed;
@@ -73,9 +74,11 @@ enum verdict loop_send(struct connection *c, const char *data, size_t size) {
 
 enum verdict loop_flush(struct connection *c) {
     while (c->output_left) {
-        ssize_t sent = send(c->fd, c->output, c->output_left, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = c->tls ? tls_send(c, c->output, c->output_left)
+                              : send(c->fd, c->output, c->output_left, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0) {
             if (errno != EAGAIN && errno != ENOTCONN) return BROKEN;
+            if (c->tls && c->tls_wants_read) break;
             if (!c->waits_to_write) watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
             c->waits_to_write = 1;
             return BLOCKED;
@@ -85,8 +88,14 @@ enum verdict loop_flush(struct connection *c) {
     }
     if (c->waits_to_write) watch(c, EPOLL_CTL_MOD, EPOLLIN);
     c->waits_to_write = 0;
-    return DONE;
+    return c->output_left ? BLOCKED : DONE;
 }
+
+ssize_t loop_recv(struct connection *c, void *into, size_t size) {
+    return c->tls ? tls_recv(c, into, size) : recv(c->fd, into, size, MSG_DONTWAIT);
+}
+
+int loop_holds_bytes(struct connection *c) { return c->fd >= 0 && c->tls && tls_holds_bytes(c); }
 
 static struct sockaddr_in address_of(uint32_t host, int port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct connection {
     int fd;                                                     /* -1 once closed; freed after the turn */
@@ -12,6 +13,8 @@ struct connection {
     const char *output;                                         /* borrowed, never freed here */
     size_t output_left;
     int waits_to_write;
+    struct ssl_st *tls;                                         /* NULL: plain */
+    int tls_wants_read;                                         /* before it can go on with what it was told to send */
     struct connection *next_closed;
 };
 
@@ -27,9 +30,18 @@ void loop_close(struct connection *);
 void loop_turn(int timeout_ms);
 enum verdict loop_send(struct connection *, const char *data, size_t size);
 enum verdict loop_flush(struct connection *);
+ssize_t loop_recv(struct connection *, void *into, size_t size);
+int loop_holds_bytes(struct connection *);                      /* that were read, and epoll will say nothing of them */
 int listen_on(uint32_t host, int port);
 int connect_to(int port);
 char *find_header(char *head, const char *name);                /* the value's start, or NULL; head ends in NUL */
+
+/* tls.c: connections that are clients of TLS; recv and send in errno's words */
+void tls_begin(struct connection *);
+void tls_end(struct connection *);
+ssize_t tls_recv(struct connection *, void *into, size_t size);
+ssize_t tls_send(struct connection *, const void *data, size_t size);
+int tls_holds_bytes(struct connection *);
 
 /* origin.c */
 struct origin_counters { uint64_t connections, requests, errors; };
@@ -38,7 +50,7 @@ void origin_start(int port);
 
 /* client.c */
 struct load {
-    int port, connections, close_each, body_bytes, hold, websocket;
+    int port, connections, close_each, body_bytes, hold, websocket, tls;
     double seconds, rate;                                       /* rate 0: as fast as answers come */
     uint64_t requests;                                          /* stop after so many; 0: only by time */
     char path[128];
