@@ -61,6 +61,7 @@ SERVER = """
         location = /protocol {{ return 200 $server_protocol; }}
     }}
 """
+ACCEPTS = "accepts, on probation"
 SPEAKS = {"h1": "", "h2c": " http2", "h1-tls": " ssl", "h2-tls": " ssl http2"}
 
 
@@ -109,6 +110,16 @@ class World:
     def log(self) -> list[str]:
         path = self.folder / "access.log"
         return path.read_text().splitlines() if path.exists() else []
+
+    def reload(self) -> None:
+        """Have a new generation, and come back when it accepts."""
+        before = self.said().count(ACCEPTS)
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: self.said().count(ACCEPTS) > before, 90)
+
+    def said(self) -> str:
+        """Its standard error."""
+        return (self.folder / "stderr.log").read_text()
 
     def metric(self, name: str) -> int:
         """One figure of /metrics."""

@@ -29,6 +29,7 @@ class SocketOrigin:
             "127.0.0.1",
             0,
             max_size=None,
+            ping_interval=None,  # an idle connection shall be idle
             select_subprotocol=lambda _, offered: "chat" if "chat" in offered else None,
             process_request=self.refuse,
         )
