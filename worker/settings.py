@@ -29,6 +29,7 @@ def plane_settings(config: Config) -> dict[str, int]:
         "upstream_idle_ms": milliseconds(timeouts.upstream_idle),
         "handshake_ms": milliseconds(timeouts.handshake),
         "most_handshakes": limits.handshakes,
+        "handshake_rate": limits.handshake_rate,
         "upstream_idle_count": limits.idle_upstream,
         "keepalive_requests": 0,
         "body_rate": limits.body_rate_bytes,

@@ -202,6 +202,12 @@ class Limits(Table):
     handshakes: int = Field(
         default=4096, ge=1, le=1_000_000, description="TLS handshakes of clients at once per worker"
     )
+    handshake_rate: int = Field(
+        default=4000,
+        ge=1,
+        le=1_000_000,
+        description="TLS handshakes of clients that begin in a second per worker; more wait",
+    )
     streams: int = Field(
         default=100, ge=1, le=1000, description="HTTP/2 streams at once per connection"
     )

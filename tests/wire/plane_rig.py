@@ -41,6 +41,7 @@ SETTINGS = {
     "upstream_idle_ms": 30000,
     "handshake_ms": 10000,
     "most_handshakes": 100,
+    "handshake_rate": 4000,
     "upstream_idle_count": 256,
     "keepalive_requests": 0,
     "body_rate": 100,

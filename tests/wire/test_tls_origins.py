@@ -132,8 +132,36 @@ def test_an_origin_that_wants_a_certificate_and_gets_none(make_rig: MakeRig, new
     assert rig.response(client).status == 502
     [(_, cause)] = rig.events.refusals
     # with TLS 1.3 the origin says so only after the handshake (RFC 8446 4.4.2.4)
+    said = "certificate required" if newest == "1.3" else "handshake failure"
     assert cause.startswith("TLS with the origin failed: ")
-    assert "handshake failure" in cause or "certificate required" in cause
+    assert cause.endswith(f"alert {said}")
+    assert rig.lines(1)[0].ending == "tls_failed"
+
+
+def test_an_origin_that_turns_us_away_while_we_send_is_heard_all_the_same(
+    make_rig: MakeRig,
+) -> None:
+    rig = secure_rig(make_rig, wants_certificate=True, newest="1.3")
+    size = 20_000_000
+    client = rig.client(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+    end = rig.origins[0]
+    rig.until(lambda: end.ends and end.ends[0].problem)  # type: ignore[attr-defined]
+    client.send(bytes(size))
+    assert rig.response(client).status == 502
+    [(_, cause)] = rig.events.refusals
+    assert cause.endswith("certificate required")
+
+
+def test_an_origin_that_just_leaves_after_its_handshake_has_not_failed_at_tls(
+    make_rig: MakeRig,
+) -> None:
+    for leave in (End.close, End.reset):
+        rig = secure_rig(make_rig)
+        client = rig.client(GET)
+        leave(rig.origin())
+        assert rig.response(client).status == 502
+        assert rig.lines(1)[0].ending == "upstream_closed"
+        assert rig.events.refusals[0][1].startswith("the origin closed the connection")
 
 
 def test_a_key_of_another_certificate_is_no_identity() -> None:
@@ -146,8 +174,9 @@ def test_a_key_of_another_certificate_is_no_identity() -> None:
 
 def test_an_origin_that_is_too_old(make_rig: MakeRig) -> None:
     modern = TlsClient(authorities=CA.cert_pem.bytes(), min_version="1.3")
-    cause = refused(secure_rig(make_rig, client=modern, newest="1.2"))
-    assert "version" in cause
+    for client, newest in ((modern, "1.2"), (None, "1.0")):
+        cause = refused(secure_rig(make_rig, client=client, newest=newest))
+        assert "version" in cause or "unsupported protocol" in cause
 
 
 def test_http_1_is_what_we_say_we_speak(make_rig: MakeRig) -> None:

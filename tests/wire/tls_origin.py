@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,11 @@ from worker.plane.proxy_doors import read
 from worker.plane.tls_client import TlsClient, TlsOrigin
 
 CA = trustme.CA()
-VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
 
 
 def origin_context(
@@ -32,7 +37,11 @@ def origin_context(
     """What an origin shows and asks for."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*issued_to, not_after=not_after).configure_cert(context)
-    context.maximum_version = VERSIONS[newest]
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.maximum_version = VERSIONS[newest]
+        if newest == "1.0":
+            context.minimum_version = VERSIONS[newest]
+            context.set_ciphers("ALL:@SECLEVEL=0")
     context.set_alpn_protocols(protocols)
     if wants_certificate:
         CA.configure_trust(context)

@@ -155,8 +155,11 @@ def upstream_failed(x, ending, unsent):
     if x.state < X_ANSWERING and try_again(x, ending, unsent):
         return choose_peer(x)
     cause = CAUSES.get(ending, "the origin closed the connection before it had answered")
-    if trouble is not None:
+    if (
+        trouble is not None
+    ):  # also after the handshake: with TLS 1.3 an origin refuses our certificate only then
         cause = f"TLS with the origin failed: {trouble}"
+        ending = END_TLS_FAILED
     return x.refuse(504 if timed_out else 502, ending, cause)
 
 

@@ -224,7 +224,7 @@ class Connection:
         if self.tls is not None:
             if self.pending() == 0:  # else what was sent is not the whole, and must not look so
                 self.tls.close(self)
-            self.trouble = self.tls.failure
+            self.trouble = self.tls.failure or None
             self.tls.let_go()
             self.tls = None
         self.host.detach(self)

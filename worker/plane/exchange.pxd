@@ -57,6 +57,7 @@ cdef struct Settings:
     HeadLimits limits
     long long header_ms, body_ms, idle_ms, send_ms, tunnel_ms, upstream_idle_ms, handshake_ms
     int most_handshakes                    # of clients, at once
+    int handshake_rate                     # of clients, that may begin in a second
     long long keepalive_requests           # a downstream connection serves so many, 0: any number
     int upstream_idle_count                # idle connections kept per peer
     int streams               # HTTP/2 streams at once, of one connection
@@ -77,6 +78,9 @@ cdef class Services:
     cdef readonly bint draining
     cdef readonly int clients              # open downstream connections
     cdef readonly int handshakes           # of clients, under way
+    cdef double hello_credit               # so many more may begin now
+    cdef long long hello_us                # when that was worked out
+    cdef list hellos                       # tls_gate.TlsGates whose handshake has to wait
     cdef readonly int tunnels              # pairs of connections that are tunnels now
     cdef long long path_memory             # 64 KiB for a normalised path
     cdef long long field_memory            # for decoded HTTP/2 fields and their text; 0 before the first such connection

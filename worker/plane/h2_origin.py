@@ -234,6 +234,7 @@ class OriginStream(H2Stream):
         self.exchange = None
         x.up = None
         if self.state == S_HEAD or self.state == S_PARKED:
+            x.trouble = self.connection.trouble
             return upstream_failed(x, ending, unsent)
         return x.refuse(504 if ending == END_UPSTREAM_TIMEOUT else 502, ending, cause)
 

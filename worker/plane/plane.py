@@ -26,7 +26,13 @@ from cython.cimports.worker.plane.record import END_INTERNAL
 from cython.cimports.worker.plane.route import RouteTable
 from cython.cimports.worker.plane.settings import fill_settings
 from cython.cimports.worker.plane.tls_context import TlsServer
-from cython.cimports.worker.plane.tls_gate import SCHEME_AUTO, SCHEME_HTTP, SCHEME_HTTPS, TlsGate
+from cython.cimports.worker.plane.tls_gate import (
+    SCHEME_AUTO,
+    SCHEME_HTTP,
+    SCHEME_HTTPS,
+    TlsGate,
+    begin_waiting,
+)
 from cython.cimports.worker.plane.trusted import TrustedNetworks
 from cython.cimports.worker.plane.tunnel import TunnelEnd
 
@@ -67,6 +73,7 @@ class Plane(Services):
         self.announced_listeners = announced_listeners
         self.path_memory = self.arena.reserve(65536)
         self.retry_credit = FIRST_RETRIES
+        self.hellos = []
         self.random_state = int.from_bytes(os.urandom(8), "little") | 1
         self.runner = events.run
         self.on_error = self.tell_refused
@@ -88,6 +95,8 @@ class Plane(Services):
         listener: Listener
         self.reactor.ready()
         self.pools.tick()
+        if self.hellos:
+            begin_waiting(self)
         if not self.draining and not self.full():
             for listener in self.listeners.values():
                 listener.open()

@@ -12,6 +12,7 @@ SETTINGS = (
     "upstream_idle_ms",
     "handshake_ms",
     "most_handshakes",
+    "handshake_rate",
     "upstream_idle_count",
     "keepalive_requests",
     "body_rate",
@@ -35,6 +36,7 @@ def fill_settings(settings, given):
     settings.upstream_idle_ms = given["upstream_idle_ms"]
     settings.handshake_ms = given["handshake_ms"]
     settings.most_handshakes = given["most_handshakes"]
+    settings.handshake_rate = given["handshake_rate"]
     settings.upstream_idle_count = given["upstream_idle_count"]
     settings.keepalive_requests = given["keepalive_requests"]
     settings.body_rate = given["body_rate"]

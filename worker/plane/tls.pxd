@@ -16,6 +16,10 @@ cdef class TlsStream(Layer):
     cdef bint read_waits                   # for the socket to take bytes
     cdef bint write_waits                  # for bytes from the socket
     cdef int error                         # errno of the socket
+    cdef long long barren                  # bytes of the socket since the last that the handler got
+    cdef bint wordy                        # that record is longer than 255 octets
+    cdef int heading                       # how many octets of a client's first record have been looked at
+    cdef str unbearable                    # why the socket is not read any more; None: it is
 
     cdef int attach(self, Connection connection, bytes early) except -1
     cdef long long shake(self, Connection connection) except? -1
@@ -23,6 +27,7 @@ cdef class TlsStream(Layer):
     cdef long long write_stopped(self, Connection connection, int outcome) except? -1
     cdef int note_failure(self, int problem) except -1
     cdef int settled(self) except -1
+    cdef int hear_alert(self) except -1
 
 # A stream on this context; `owner` is kept while it lives. Raises MemoryError.
 cdef TlsStream new_stream(SSL_CTX* context, object owner, bint client)

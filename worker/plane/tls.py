@@ -26,6 +26,7 @@ from cython.cimports.worker.plane.openssl import (
     SSL_get_version,
     SSL_has_pending,
     SSL_new,
+    SSL_peek,
     SSL_read,
     SSL_session_reused,
     SSL_set_accept_state,
@@ -43,12 +44,17 @@ from cython.cimports.worker.plane.openssl import (
 from cython.cimports.worker.plane.syscalls import (
     EAGAIN,
     ECONNRESET,
+    EINTR,
     EPROTO,
     iovec,
 )
 from cython.cimports.worker.plane.tls_socket import new_socket_bio
 
 RECORD_BYTES = cython.declare(cython.longlong, 16384)  # RFC 8446 5.1
+# Steps of handshakes in one turn, each up to a millisecond of a core: who is being served waits for no more.
+MOST_STEPS = cython.declare(cython.int, 8)
+steps = cython.declare(cython.int, 0)
+steps_us = cython.declare(cython.longlong, 0)  # the turn that they belong to
 # One record's worth of output that lies in several places.
 gathered = cython.declare(cython.uchar[16384])
 
@@ -85,6 +91,9 @@ class TlsStream(Layer):
         got: cython.int
         filled: cython.longlong = 0
         if not self.established:
+            if not may_step(connection.host.now_us):
+                connection.resume()
+                return -EINTR
             filled = self.shake(connection)
             if filled <= 0:
                 return filled
@@ -107,6 +116,7 @@ class TlsStream(Layer):
             if got <= 0:
                 return self.read_stopped(connection, got, filled)
             filled += got
+            self.barren = 0
         if SSL_has_pending(self.ssl):
             connection.readable = True  # epoll knows nothing of what libssl holds
         return filled
@@ -177,7 +187,17 @@ class TlsStream(Layer):
             connection.writable = False
             return -EAGAIN
         self.note_failure(problem)
+        if self.client and self.established and self.error:
+            self.hear_alert()
         return -(self.error or EPROTO)
+
+    def hear_alert(self):
+        """The origin takes no more; what it has said before that may tell why."""
+        one: cython.char
+        outcome: cython.int = SSL_peek(self.ssl, cython.address(one), 1)
+        if outcome <= 0:
+            self.note_failure(SSL_get_error(self.ssl, outcome))
+        return 0
 
     def took_bytes(self, connection):
         """The socket is writable again: a handshake or a read may have waited for that."""
@@ -212,6 +232,7 @@ class TlsStream(Layer):
             self.established = True
             self.early = None if self.early is None else self.early[self.early_used :] or None
             self.early_used = 0
+            self.barren = 0
             self.settled()
             connection.host.secured.append(connection)
             if not connection.writable and not self.read_waits:
@@ -247,19 +268,35 @@ class TlsStream(Layer):
         return 0
 
     def note_failure(self, problem):
-        """In words, for the log."""
+        """In words, for the log; "" when a connection just ended, long after its handshake."""
         verdict: cython.long = SSL_get_verify_result(self.ssl)
         if problem == SSL_ERROR_SSL and not self.socket_ended:
             self.failure = reason()
             if verdict != X509_V_OK and not self.established:
                 why: bytes = X509_verify_cert_error_string(verdict)
                 self.failure += f" ({why.decode('ascii', 'replace')})"
+        elif self.unbearable is not None:
+            self.failure = self.unbearable
+        elif self.established:
+            self.failure = ""
         elif self.socket_ended:
             self.failure = "the connection was closed"
         else:
             self.failure = "the connection was reset"
         ERR_clear_error()
         return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def may_step(now_us: cython.longlong) -> cython.bint:
+    """Whether this turn may do another step of a handshake."""
+    global steps, steps_us
+    if steps_us != now_us:
+        steps_us = now_us
+        steps = 0
+    steps += 1
+    return steps <= MOST_STEPS
 
 
 @cython.cfunc

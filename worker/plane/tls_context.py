@@ -32,6 +32,7 @@ from cython.cimports.worker.plane.openssl import (
     SSL_CTX_set1_groups_list,
     SSL_CTX_set_alpn_select_cb,
     SSL_CTX_set_cipher_list,
+    SSL_CTX_set_max_cert_list,
     SSL_CTX_set_min_proto_version,
     SSL_CTX_set_mode,
     SSL_CTX_set_options,
@@ -59,6 +60,7 @@ CIPHERS = (
 )
 GROUPS = ("X25519MLKEM768", "X25519", "P-256", "P-384")
 NAME_BYTES = cython.declare(cython.size_t, 255)
+MOST_CERTIFICATE_BYTES = cython.declare(cython.long, 32768)  # of a client, with its chain
 
 
 @cython.cclass
@@ -107,6 +109,7 @@ class TlsContext:
             | SSL_MODE_RELEASE_BUFFERS,
         )
         SSL_CTX_set_read_ahead(self.context, 1)
+        SSL_CTX_set_max_cert_list(self.context, MOST_CERTIFICATE_BYTES)
         SSL_CTX_set_session_cache_mode(self.context, SSL_SESS_CACHE_OFF)  # tickets do
         SSL_CTX_set_min_proto_version(self.context, self.oldest)
         ciphers: bytes = CIPHERS

@@ -14,13 +14,20 @@ cdef class TlsGate(Handler):
     cdef Services services
     cdef TlsServer server
     cdef H1Downstream down                 # who gets the connection; knows who the client is
-    cdef TlsStream stream                  # None: nothing has come yet
+    cdef TlsStream stream                  # None: the handshake has not begun, or is over
+    cdef bytes early                       # what came meanwhile, while it has to wait; None: it has not
+    cdef bint counted                      # among the handshakes under way
     cdef object on_unwelcome               # Callable[[str listener, str client, str cause], None]
     cdef str listener
     cdef int scheme
     cdef bint refused
     cdef int secure(self, long long offset, long long size) except -1
+    cdef int begin(self, bytes early) except -1
+    cdef int let_hear(self) except -1
     cdef int plain(self, long long offset, long long size) except -1
     cdef int refuse(self, int first) except -1
     cdef int tell(self, str cause) except -1
     cdef int end(self, int counter, str cause) except -1
+
+# Begin the handshakes that had to wait, as far as the rate allows by now.
+cdef int begin_waiting(Services services) except -1

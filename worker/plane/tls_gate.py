@@ -14,7 +14,9 @@ from cython.cimports.worker.plane.cells import (
     C_TLS_TIMEOUT,
 )
 from cython.cimports.worker.plane.connection import Connection
+from cython.cimports.worker.plane.exchange import Services
 from cython.cimports.worker.plane.h2_downstream import start_h2
+from cython.cimports.worker.plane.syscalls import EPROTO
 
 HANDSHAKE = cython.declare(cython.int, 0x16)  # the content type of every first record, RFC 8446 5.1
 LINGER_MS = cython.declare(cython.longlong, 2000)
@@ -45,10 +47,21 @@ class TlsGate(Handler):
         """A client says hello."""
         if self.services.handshakes >= self.services.settings.most_handshakes:
             return self.end(C_TLS_FAILED, "too many handshakes are under way")
-        self.stream = self.server.accept()
         self.services.handshakes += 1
+        self.counted = True
         self.connection.set_deadline(self.services.settings.handshake_ms)
-        return self.stream.attach(self.connection, self.services.arena.take(offset, size))
+        early: bytes = self.services.arena.take(offset, size)
+        if not self.services.hellos and may_begin(self.services):
+            return self.begin(early)
+        self.early = early
+        self.services.hellos.append(self)
+        return self.connection.pause()
+
+    def begin(self, early):
+        """From here on it costs time."""
+        self.early = None
+        self.stream = self.server.accept()
+        return self.stream.attach(self.connection, early)
 
     def plain(self, offset, size):
         """It is no TLS, and need not be."""
@@ -78,6 +91,7 @@ class TlsGate(Handler):
         down: H1Downstream = self.down
         stream: TlsStream = self.stream
         self.services.handshakes -= 1
+        self.counted = False
         self.services.cells.add(C_TLS_RESUMED if stream.secured.reused else C_TLS_FULL, 1)
         down.tls = True
         down.secured = cython.address(stream.secured)
@@ -98,9 +112,29 @@ class TlsGate(Handler):
     def on_failed(self, error):
         if self.stream is None or error == 0:
             return self.connection.close()
+        if error == EPROTO and self.stream.unbearable is None and not self.connection.peer_done:
+            return self.let_hear()
         return self.end(C_TLS_FAILED, self.stream.failure or "the connection was reset")
 
+    def let_hear(self):
+        """An alert of ours says why. With TLS 1.3 the client may be sending its request by now, which must not reset
+        the alert away."""
+        self.services.cells.add(C_TLS_FAILED, 1)
+        self.tell(self.stream.failure)
+        self.services.handshakes -= 1
+        self.counted = False
+        self.stream.let_go()
+        self.stream = None
+        self.connection.tls = None
+        self.refused = True
+        self.connection.readable = True
+        self.connection.resume()
+        self.connection.set_deadline(LINGER_MS)
+        return self.connection.finish_sending()
+
     def on_deadline(self):
+        if self.early is not None:
+            return self.end(C_TLS_TIMEOUT, "too many others began before it")
         if self.stream is None:
             return self.connection.close()
         return self.end(C_TLS_TIMEOUT, "it did not end in time")
@@ -119,6 +153,34 @@ class TlsGate(Handler):
 
     def on_closed(self):
         self.services.clients -= 1
-        if self.stream is not None:
+        if self.counted:
             self.services.handshakes -= 1
         return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def may_begin(services: Services) -> cython.bint:
+    """A second's worth may begin at once; then it is as the clock says."""
+    rate: cython.double = services.settings.handshake_rate
+    earned: cython.double = (services.host.now_us - services.hello_us) * rate / 1000000.0
+    services.hello_us = services.host.now_us
+    services.hello_credit = min(services.hello_credit + earned, rate)
+    if services.hello_credit < 1:
+        return False
+    services.hello_credit -= 1
+    return True
+
+
+def begin_waiting(services):
+    gate: TlsGate
+    waiting: list = services.hellos
+    services.hellos = []
+    for gate in waiting:
+        if gate.connection.fd < 0:
+            continue
+        if may_begin(services):
+            gate.begin(gate.early)
+        else:
+            services.hellos.append(gate)
+    return 0
