@@ -106,7 +106,7 @@ def test_h2load_has_no_failure(world: World, down: str, up: str) -> None:
 def test_h2load_over_reloads_gets_all_that_it_has_sent(world: World, down: str) -> None:
     """Behind a GOAWAY it sends nothing more, not even what it counts as started; over HTTP/1.1 it connects again."""
     streams = "-m10" if down.startswith("h2") else "-m1"
-    path = f"/nginx-h1/1k?reloaded-{down}"
+    path = f"/nginx-h1/1k?reloaded-by-{down}-clients"
     load = h2load(world, down, path, "-n", "20000", "-c8", streams)
     world.reload()
     world.reload()
