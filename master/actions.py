@@ -136,6 +136,13 @@ class ReopenLogs:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateTickets:
+    """Put the next key for TLS session tickets in force, and make one more."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """Answer a client of the control socket; `code` is the exit code of its command."""
 
@@ -257,6 +264,7 @@ Action = (
     | Discard
     | Forget
     | ReopenLogs
+    | RotateTickets
     | Reply
     | Describe
     | Log

@@ -7,7 +7,8 @@ import random
 import socket
 import sys
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from master import handoff, signals, successor
 from master.checker import Answer, check_now, checker_spec
@@ -28,8 +29,9 @@ from master.systemd import Notifier, passed_sockets
 from pingpy import log
 from pingpy.config.plan import Plan
 from pingpy.config.source import ConfigSource
-from pingpy.shared import LayoutMismatchError, Region
+from pingpy.shared import LayoutMismatchError, Region, TicketKeys
 
+T = TypeVar("T")
 EXIT_FAILED: Final = 1
 EXIT_HAND_OVER: Final = 70
 EXIT_PERMISSION: Final = 77
@@ -140,17 +142,28 @@ def _ask_to_take_over(plan: Plan) -> Inheritance | None:
 
 
 def _estate(setup: Setup, listeners: Listeners, inheritance: Inheritance | None) -> Estate:
-    region = None
-    if inheritance is not None and inheritance.region_fd >= 0:
-        try:
-            region = Region.attach(inheritance.region_fd)
-        except LayoutMismatchError as error:
-            os.close(inheritance.region_fd)
-            log.logger.warning("counters start anew: %s", error)
+    states = inheritance.states if inheritance is not None else {}
+    region = _attached(Region.attach, states.get(handoff.REGION), "counters start anew")
     region = region or Region.create()
-    children = Children(region, setup.worker, setup.scout, inheritance is not None)
+    tickets = _attached(TicketKeys.attach, states.get(handoff.TICKETS), "no session is resumed")
+    tickets = tickets or TicketKeys.create(time.monotonic())
+    children = Children(region, tickets, setup.worker, setup.scout, inheritance is not None)
     notifier = Notifier(os.environ)
-    return Estate(setup, region, children, notifier, listeners, started_at=time.monotonic())
+    return Estate(
+        setup, region, tickets, children, notifier, listeners, started_at=time.monotonic()
+    )
+
+
+def _attached(attach: Callable[[int], T], fd: int | None, without: str) -> T | None:
+    """What another master has left in a memfd; None when it has not, or is of another version."""
+    if fd is None:
+        return None
+    try:
+        return attach(fd)
+    except LayoutMismatchError as error:
+        os.close(fd)
+        log.logger.warning("%s: %s", without, error)
+        return None
 
 
 def _furnish(
@@ -181,7 +194,14 @@ def _furnish(
     log.setup(plan.log_level, fd=generation.log_fd, generation=number)
     for warning in estate.listeners.warnings + estate.logs.warnings:
         log.logger.warning("%s", warning)
-    return Begin(plan, slots, number, source.sha256, taking_over=inheritance is not None)
+    return Begin(
+        plan,
+        slots,
+        number,
+        source.sha256,
+        taking_over=inheritance is not None,
+        tickets_rotated_at=estate.tickets.rotated_at,
+    )
 
 
 def _refuse_second(plan: Plan, inheritance: Inheritance | None) -> None:

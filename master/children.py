@@ -14,7 +14,7 @@ from master.process import ChildSpec, Identity, allowed_cpus, cpu_for, describe_
 from pingpy import log
 from pingpy.config.source import ConfigSource
 from pingpy.control import SCOUT_SLOT, Channel, Message, WorkerContext, pair
-from pingpy.shared import Region, Role, SlabsExhaustedError
+from pingpy.shared import Region, Role, SlabsExhaustedError, TicketKeys
 
 Entry = Callable[[WorkerContext], int]
 
@@ -48,8 +48,16 @@ class Child:
 class Children:
     """By the supervisor's number of the worker."""
 
-    def __init__(self, region: Region, entry: Entry, scout: Entry | None, upgraded: bool) -> None:
+    def __init__(
+        self,
+        region: Region,
+        tickets: TicketKeys,
+        entry: Entry,
+        scout: Entry | None,
+        upgraded: bool,
+    ) -> None:
         self.region = region
+        self.tickets = tickets
         self.entry = entry
         self.scout = scout
         self.upgraded = upgraded
@@ -69,11 +77,12 @@ class Children:
             for end in (ours, theirs):
                 end.close()
             raise
+        cpu = cpu_for(slot, self.cpus)
         context = WorkerContext(
             generation=generation,
             slot=slot,
             worker_count=worker_count,
-            cpu=-1 if (cpu := cpu_for(slot, self.cpus)) is None else cpu,
+            cpu=-1 if cpu is None else cpu,
             channel=theirs.sock,
             source=birth.source,
             region_fd=self.region.fd,
@@ -83,17 +92,10 @@ class Children:
             orphan_timeout_seconds=birth.orphan_timeout_seconds,
             upgraded=self.upgraded,
             secrets=birth.secrets,
+            tickets_fd=self.tickets.fd,
         )
-        spec = ChildSpec(
-            name="scout" if slot == SCOUT_SLOT else f"worker {slot}",
-            who=log.SCOUT if slot == SCOUT_SLOT else str(slot),
-            generation=generation,
-            cpu=cpu,
-            identity=birth.identity,
-            keep_fds=frozenset({theirs.fileno(), self.region.fd, birth.log_fd}),
-            log_fd=birth.log_fd,
-            log_level=birth.log_level,
-        )
+        keep_fds = frozenset({theirs.fileno(), self.region.fd, self.tickets.fd, birth.log_fd})
+        spec = child_spec(generation, slot, cpu, birth, keep_fds)
         entry = self.scout if slot == SCOUT_SLOT and self.scout else self.entry
         try:
             pid, pidfd = fork_watched(spec, lambda: entry(context))
@@ -138,6 +140,22 @@ class Children:
             for child in self.by_worker.values()
             if (slab := self.region.slab(child.slab)).beat_us
         }
+
+
+def child_spec(
+    generation: int, slot: int, cpu: int | None, birth: Birth, keep_fds: frozenset[int]
+) -> ChildSpec:
+    """What a worker or the scout of this generation makes of itself."""
+    return ChildSpec(
+        name="scout" if slot == SCOUT_SLOT else f"worker {slot}",
+        who=log.SCOUT if slot == SCOUT_SLOT else str(slot),
+        generation=generation,
+        cpu=cpu,
+        identity=birth.identity,
+        keep_fds=keep_fds,
+        log_fd=birth.log_fd,
+        log_level=birth.log_level,
+    )
 
 
 def fork_watched(spec: ChildSpec, work: Callable[[], int]) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from master.systemd import Notifier
 from pingpy.config.plan import ListenerPlan, Plan
 from pingpy.config.source import ConfigSource
 from pingpy.control import ListenerItem
-from pingpy.shared import Region
+from pingpy.shared import Region, TicketKeys
 
 
 class Background(Protocol):
@@ -71,6 +71,7 @@ class Estate:
 
     setup: Setup
     region: Region
+    tickets: TicketKeys
     children: Children
     notifier: Notifier
     listeners: Listeners = field(default_factory=Listeners)

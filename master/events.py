@@ -18,6 +18,7 @@ class Begin:
     generation: int = 1
     config_hash: str = ""
     taking_over: bool = False
+    tickets_rotated_at: float = 0.0  # 0: the keys of session tickets are as old as the clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import os
 import socket
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from pingpy.control import MAX_FDS, ControlError, receive_packet, send_packet
 PROTOCOLS: Final = (1,)
 RECEIVE_SECONDS: Final = 10.0
 REGION: Final = "shared-memory"
+TICKETS: Final = "ticket-keys"
 _FROM_NEW: Final = "HELLO PROGRESS READY ACCEPTING OWNED ACK SKIP ABORT UNKNOWN PONG"
 _FROM_OLD: Final = (
     "WELCOME REFUSE FDS STATE COMMIT OWNER DRAINING STATS BYE STOP RELOAD REOPEN PING"
@@ -87,6 +89,15 @@ def common_protocol(body: dict[str, Any]) -> int | None:
     return max((p for p in offered if p in PROTOCOLS), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is handed over in a memfd: the receiver looks at the version."""
+
+    name: str
+    version: int
+    fd: int
+
+
 class Giver:
     """The old master's side: one message after the other, each when the last one was acknowledged."""
 
@@ -96,9 +107,9 @@ class Giver:
         config_path: str,
         listeners: Listeners,
         logs: dict[str, int],
-        region: tuple[int, int],
+        states: Sequence[State],
     ) -> None:
-        """`region`: the descriptor of the shared memory and its layout's version."""
+        """`listeners` and `logs` go over by their names, `states` by theirs."""
         items: list[tuple[str, int]] = []
         described = []
         for group in listeners.groups.values():
@@ -123,14 +134,16 @@ class Giver:
             "config_path": config_path,
             "listeners": described,
             "batches": len(batches),
-            "states": 1,
+            "states": len(states),
         }
         self._queue.append(("WELCOME", welcome, []))
         for number, batch in enumerate(batches):
             body = {"ids": [id_ for id_, _ in batch], "i": number, "n": len(batches)}
             self._queue.append(("FDS", body, [fd for _, fd in batch]))
-        state = {"name": REGION, "version": region[1], "bytes": os.fstat(region[0]).st_size}
-        self._queue.append(("STATE", state, [region[0]]))
+        for state in states:
+            size = os.fstat(state.fd).st_size
+            body = {"name": state.name, "version": state.version, "bytes": size}
+            self._queue.append(("STATE", body, [state.fd]))
         self._waiting = 0
 
     def begin(self, sock: socket.socket) -> None:
@@ -159,7 +172,7 @@ class Inheritance:
     generation: int = 0
     listeners: list[tuple[str, dict[str, Any], int]] = field(default_factory=list)
     logs: dict[str, int] = field(default_factory=dict)
-    region_fd: int = -1
+    states: dict[str, int] = field(default_factory=dict)  # descriptors by name
     complete: bool = False
 
 
@@ -172,7 +185,7 @@ def inherit(sock: socket.socket, seconds: float = RECEIVE_SECONDS) -> Inheritanc
     deadline = time.monotonic() + seconds
     estate = Inheritance(sock)
     try:
-        send(sock, "HELLO", hello(["listeners", "logs", REGION]))
+        send(sock, "HELLO", hello(["listeners", "logs", REGION, TICKETS]))
         _, welcome, _ = _expect(sock, "WELCOME", deadline)
         estate.generation = int(welcome["gen"])
         groups = {group["id"]: group for group in welcome["listeners"]}
@@ -185,9 +198,9 @@ def inherit(sock: socket.socket, seconds: float = RECEIVE_SECONDS) -> Inheritanc
             _acknowledge(sock, "ACK", {"i": body["i"]})
         for _ in range(int(welcome["states"])):
             _, body, fds = _expect(sock, "STATE", deadline)
-            if body["name"] == REGION and len(fds) == 1:
-                estate.region_fd = fds[0]
-                _acknowledge(sock, "ACK", {"name": REGION})
+            if body["name"] in (REGION, TICKETS) and len(fds) == 1:
+                estate.states[body["name"]] = fds[0]
+                _acknowledge(sock, "ACK", {"name": body["name"]})
             else:
                 for fd in fds:
                     os.close(fd)
@@ -241,8 +254,7 @@ def _expect(
 def close_all(estate: Inheritance) -> None:
     """Give up what was received: an orphaned listener would keep taking connections nobody accepts."""
     fds = [fd for _, _, fd in estate.listeners] + list(estate.logs.values())
-    for fd in [*fds, estate.region_fd]:
-        if fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(fd)
-    estate.listeners, estate.logs, estate.region_fd = [], {}, -1
+    for fd in [*fds, *estate.states.values()]:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    estate.listeners, estate.logs, estate.states = [], {}, {}

@@ -9,7 +9,7 @@ from master import actions, successor
 from master.checker import Checker, checker_spec
 from master.children import Child
 from master.events import Bound, Checked, Exited, PeerGone, Spawned
-from master.handoff import Giver
+from master.handoff import REGION, TICKETS, Giver, State
 from master.listeners import BindError
 from master.logfiles import LogFileError
 from master.peer import Peer
@@ -18,8 +18,7 @@ from master.secret_files import SecretFileError
 from master.status import describe
 from pingpy import control, log
 from pingpy.control import MAX_FDS, SCOUT_SLOT
-from pingpy.shared import SlabsExhaustedError
-from pingpy.shared.layout import VERSION
+from pingpy.shared import SlabsExhaustedError, layout, ticket_keys
 
 if TYPE_CHECKING:
     from master.loop import Loop
@@ -203,6 +202,10 @@ class Performer:
             os.close(fd)
         log.logger.info("logs reopened")
 
+    def _RotateTickets(self, action: actions.RotateTickets) -> None:  # noqa: N802
+        self.estate.tickets.rotate(action.now)
+        log.logger.info("a new key for TLS session tickets is in force")
+
     def _Reply(self, action: actions.Reply) -> None:  # noqa: N802
         body = {"type": "REPLY", "code": action.code, "text": action.text, **action.fields}
         if self.estate.control is not None:
@@ -259,14 +262,17 @@ class Performer:
         peer = self.loop.peer
         if peer is not None:
             source = self.estate.generations[action.generation].source
-            region = (self.estate.region.fd, VERSION)
+            states = (
+                State(REGION, layout.VERSION, self.estate.region.fd),
+                State(TICKETS, ticket_keys.VERSION, self.estate.tickets.fd),
+            )
             peer.give(
                 Giver(
                     self.loop.supervisor.last_number,
                     source.path,
                     self.estate.listeners,
                     self.estate.logs.fds,
-                    region,
+                    states,
                 )
             )
 

@@ -44,6 +44,7 @@ from master.status_line import status_line
 from master.stopping import Haste, Stopping
 from master.takeover import BACKED_OUT, Takeover
 from master.takeover import Stage as TakeoverStage
+from master.ticket_rotation import TicketRotation
 from master.upgrade import Stage as UpgradeStage
 from master.upgrade import Upgrade
 
@@ -83,6 +84,7 @@ class Supervisor:
         self.upgrade: Upgrade | None = None
         self.takeover: Takeover | None = None
         self.stopping: Stopping | None = None
+        self.tickets = TicketRotation(self.out)
         self.orders = Orders(self)
         self.last_reload = ""
         self.superseded: dict[str, object] = {}  # what the master that was still drains
@@ -122,7 +124,7 @@ class Supervisor:
     def next_deadline(self) -> float:
         """When a Tick is wanted, unless something else happens before."""
         waits = [crew.next_deadline() for crew in self.crews.values()]
-        waits.append(self.boot_deadline)
+        waits += (self.boot_deadline, self.tickets.deadline)
         if self.reload:
             waits.append(self.reload.probation_ends)
         if self.upgrade:
@@ -202,6 +204,7 @@ class Supervisor:
 
     def _begin(self, event: Begin, now: float) -> None:
         self.last_number = event.generation
+        self.tickets.rotated_at = event.tickets_rotated_at
         crew = Crew(
             event.generation,
             event.plan,
@@ -289,6 +292,10 @@ class Supervisor:
                 self.orders.hand_on(self.upgrade.successor_pid)
         if self.stopping:
             self.stopping.tick(self.crews.values(), now)
+        # Two masters at once must not both renew keys; what is due waits for the outcome.
+        alone = self.active and not (self.upgrade or self.takeover or self.stopping)
+        lifetime = self.active.plan.ticket_lifetime_seconds if self.active and alone else 0.0
+        self.tickets.advance(now, lifetime)
         self._bound_draining(now)
         self._bury(now)
         self.orders.pending_turn(now)

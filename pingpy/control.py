@@ -60,6 +60,7 @@ class WorkerContext:
     upgraded: bool = False  # born in a master that took over from another one
     # Certificates and keys by the names in the configuration: the master read them with its privileges.
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    tickets_fd: int = -1  # the page of keys for TLS session tickets; -1: there are no tickets
 
 
 @dataclass(frozen=True, slots=True)

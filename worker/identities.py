@@ -8,13 +8,18 @@ from collections.abc import Iterable, Mapping
 from pingpy.config.schema import Config, Tls
 from pingpy.errors import Complaint, ConfigError
 from pingpy.log import logger
+from pingpy.shared import TicketKeys
 from worker.plane.tls_context import TlsContext, TlsServer, has_group
+from worker.plane.tls_tickets import Tickets
 
 
-def tls_server(config: Config, secrets: Mapping[str, bytes]) -> TlsServer | None:
+def tls_server(
+    config: Config, secrets: Mapping[str, bytes], keys: TicketKeys | None = None
+) -> TlsServer | None:
     """None where no certificate is configured. Raises ConfigError for what libssl refuses.
 
     Entries with the same names are one identity with several certificates (ECDSA and RSA side by side).
+    Without `keys` no session is resumed.
     """
     entries = list(config.network.tls)
     if config.network.ssl_certificate and config.network.ssl_certificate_key:
@@ -29,9 +34,10 @@ def tls_server(config: Config, secrets: Mapping[str, bytes]) -> TlsServer | None
         together.setdefault(entry.server_name, []).append(entry)
     made = {names: _identity(group, secrets) for names, group in together.items()}
     default = made.get((), next(iter(made.values())))
-    return TlsServer(
-        default, {name.lower(): context for names, context in made.items() for name in names}
-    )
+    seconds = config.network.ticket_lifetime
+    tickets = Tickets(keys.octets, seconds) if keys is not None and seconds else None
+    by_name = {name.lower(): context for names, context in made.items() for name in names}
+    return TlsServer(default, by_name, tickets)
 
 
 def _identity(entries: list[Tls], secrets: Mapping[str, bytes]) -> TlsContext:

@@ -19,7 +19,7 @@ from pingpy.control import WorkerContext
 from pingpy.loading import load_class
 from pingpy.log_format import parse_format
 from pingpy.phases import BoundPhases
-from pingpy.shared import Region
+from pingpy.shared import Region, TicketKeys
 from worker.events import WorkerEvents
 from worker.hook_runner import HookRunner
 from worker.identities import tls_server
@@ -64,6 +64,8 @@ class Serving:
         app: ProxyApp[Any] | None = None,
     ) -> None:
         self._context = context
+        # As long as the plane looks at them.
+        self._tickets = TicketKeys.attach(context.tickets_fd) if context.tickets_fd >= 0 else None
         self.code = UserCode.load(config, context.source.folder, app)
         self.listener_ids = [listener.id for listener in plan.listeners]
         resolved = resolve(config)
@@ -101,7 +103,7 @@ class Serving:
 
     def _use_tls(self, config: Config, plan: Plan) -> None:
         schemes = tuple(listener.scheme for listener in plan.listeners)
-        self.plane.use_tls(tls_server(config, self._context.secrets), schemes)
+        self.plane.use_tls(tls_server(config, self._context.secrets, self._tickets), schemes)
 
     def listener_index(self, listener: str) -> int:
         """The number of a listener: its place in the configuration; the master numbers the sockets of one after `#`."""

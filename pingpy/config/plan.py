@@ -85,6 +85,7 @@ class Plan:
     sentry_dsn: str | None
     # Read by the master for its workers, which may not; as the configuration names them.
     secret_files: tuple[str, ...] = ()
+    ticket_lifetime_seconds: float = 0.0
 
 
 def plan(
@@ -130,6 +131,7 @@ def plan(
         open_files=2 * config.limits.connections + _SPARE_DESCRIPTORS,
         sentry_dsn=config.sentry.dsn,
         secret_files=secret_files(config),
+        ticket_lifetime_seconds=config.network.ticket_lifetime,
     )
 
 

@@ -17,6 +17,7 @@ from pingpy.config.values import (
     Networks,
     PositiveSeconds,
     Seconds,
+    TicketSeconds,
     Users,
     WorkerCount,
 )
@@ -155,6 +156,11 @@ class Network(Table):
     ssl_certificate_key: str | None = Field(default=None, description="its private key, PEM")
     tls: Annotated[tuple[Tls, ...], Listed] = Field(
         default=(), description="further certificates by name"
+    )
+    ticket_lifetime: TicketSeconds = Field(
+        default=43200,
+        description="how long a client's TLS session may be resumed, by any worker, after reloads and "
+        "upgrades too; keys are renewed as often and kept twice as long; 0: never",
     )
     backlog: int = Field(
         default=4096, ge=1, le=65535, description="connections the kernel queues per socket"

@@ -70,6 +70,14 @@ def parse_positive_seconds(value: Any) -> float:
     return seconds
 
 
+def parse_ticket_seconds(value: Any) -> float:
+    """How long a session may be resumed: clients take no more than 7 days (RFC 8446 4.6.1), and count whole seconds."""
+    seconds = parse_seconds(value)
+    if seconds and not 1 <= seconds <= 7 * 86400:
+        refuse(f"expected a duration from 1s to 7d, or 0, found {shown(value)}", _DURATION_HELP)
+    return seconds
+
+
 def parse_bytes(value: Any) -> int:
     """A size in bytes; KiB, MiB, GiB (K, M, G as nginx writes them) are powers of 1024, KB is 1000."""
     if isinstance(value, str):
@@ -177,6 +185,9 @@ _WHOLE_OR_TEXT: dict[str, Any] = {"anyOf": [{"type": "integer"}, {"type": "strin
 Seconds = Annotated[float, PlainValidator(parse_seconds), WithJsonSchema(_NUMBER_OR_TEXT)]
 PositiveSeconds = Annotated[
     float, PlainValidator(parse_positive_seconds), WithJsonSchema(_NUMBER_OR_TEXT)
+]
+TicketSeconds = Annotated[
+    float, PlainValidator(parse_ticket_seconds), WithJsonSchema(_NUMBER_OR_TEXT)
 ]
 Bytes = Annotated[int, PlainValidator(parse_bytes), WithJsonSchema(_WHOLE_OR_TEXT)]
 HeadBytes = Annotated[int, PlainValidator(parse_head_bytes), WithJsonSchema(_WHOLE_OR_TEXT)]

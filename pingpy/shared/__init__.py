@@ -1,9 +1,10 @@
-"""The memory that master, workers and scouts of all generations share: layout, slabs, peers, directory."""
+"""The memory that master, workers and scouts of all generations share: layout, slabs, peers, directory, ticket keys."""
 
 from pingpy.shared.layout import PEERS, SLABS
 from pingpy.shared.names import COUNTERS
 from pingpy.shared.region import LayoutMismatchError, Region, SlabsExhaustedError
 from pingpy.shared.slab import Role, Slab
+from pingpy.shared.ticket_keys import TicketKeys
 
 __all__ = [
     "COUNTERS",
@@ -14,4 +15,5 @@ __all__ = [
     "Role",
     "Slab",
     "SlabsExhaustedError",
+    "TicketKeys",
 ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 from pingpy.config.source import ConfigSource
 from pingpy.control import WorkerContext
+from pingpy.shared import TicketKeys
 
 
 def context(
@@ -28,6 +30,7 @@ def context(
         parent_pid=os.getppid(),
         config_hash=source.sha256,
         secrets={name: Path(name).read_bytes() for name in secret_files},
+        tickets_fd=TicketKeys.create(time.monotonic()).fd,
     )
 
 

@@ -278,7 +278,11 @@ ROWS = {
     29: Row(
         "session resumption before and after",
         "HUP, USR2",
-        later="ticket keys are each worker's own",
+        (
+            "session_tickets: 29_sessions_are_resumed_after_a_reload_and_after_an_upgrade",
+            "session_tickets: a_session_is_resumed_by_every_worker",
+            "session_tickets: a_reload_with_another_client_ca_ends_the_sessions_of_that_name",
+        ),
     ),
     30: Row(
         "two instances, same and different runtime_dir",

@@ -64,6 +64,8 @@ def newcomer_until(sock: socket.socket, last: str) -> None:
         "state": lambda: (handoff.send(sock, "ACK", {"i": 0}), hear(sock, "STATE")),
         "ready": lambda: (
             handoff.send(sock, "ACK", {"name": handoff.REGION}),
+            hear(sock, "STATE"),
+            handoff.send(sock, "ACK", {"name": handoff.TICKETS}),
             handoff.send(sock, "READY", {"workers": 2}),
         ),
         "commit": lambda: hear(sock, "COMMIT"),
@@ -144,8 +146,9 @@ class Elder:
 
     def until(self, last: str) -> None:
         """What an old master says, up to this moment."""
-        path, region = str(self.rig.path), (self.region.fd, VERSION)
-        giver = handoff.Giver(1, path, self.listeners, {}, region)
+        # An older one, that gives no keys of session tickets: the new one makes its own.
+        states = [handoff.State(handoff.REGION, VERSION, self.region.fd)]
+        giver = handoff.Giver(1, str(self.rig.path), self.listeners, {}, states)
         steps = {
             "hello": lambda: hear(self.channel, "HELLO"),
             "fds": lambda: giver.begin(self.channel),

@@ -242,13 +242,14 @@ class Rig:
         receive_buffer: int = 0,
         secure: Any = None,
         server_name: str = "localhost",
+        session: Any = None,
     ) -> End:
         """A connection of a client, which sends this at once; `secure`: over TLS, with this context."""
         made = socket.socket()
         if receive_buffer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         made.connect(self.listener.getsockname())
-        end = End(made) if secure is None else TlsEnd(made, secure, server_name)
+        end = End(made) if secure is None else TlsEnd(made, secure, server_name, session)
         self.clients.append(end)
         return end.send(data)
 

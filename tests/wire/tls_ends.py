@@ -37,10 +37,16 @@ def client_context(certificate: trustme.LeafCert | None = None) -> ssl.SSLContex
 class TlsEnd(End):
     """As End, with plain bytes in `got` and `send`; `problem`: what went wrong with TLS."""
 
-    def __init__(self, connected: socket.socket, context: ssl.SSLContext, name: str) -> None:
+    def __init__(
+        self,
+        connected: socket.socket,
+        context: ssl.SSLContext,
+        name: str,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_hostname=name or None, session=None
+            self._incoming, self._outgoing, server_hostname=name or None, session=session
         )
         self.problem: ssl.SSLError | None = None
         self.closed_well = False

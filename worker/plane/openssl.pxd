@@ -8,9 +8,16 @@ cdef extern from *:
     #include <openssl/x509.h>
     #include <openssl/x509v3.h>
     #include <openssl/crypto.h>
+    #include <openssl/evp.h>
+    #include <openssl/hmac.h>
+    #include <openssl/rand.h>
     #ifdef OPENSSL_IS_BORINGSSL  /* it renegotiates only when told to, and prefers by itself */
     #define SSL_OP_NO_RENEGOTIATION 0
     #define SSL_OP_PRIORITIZE_CHACHA 0
+    #define SSL_CTX_set_max_early_data(context, bytes) SSL_CTX_set_early_data_enabled(context, (bytes) > 0)
+    #else
+    #include <openssl/core_names.h>
+    #include <openssl/params.h>
     #endif
     """
     pass
@@ -64,7 +71,8 @@ cdef extern from "<openssl/ssl.h>":
     long SSL_CTX_clear_chain_certs(SSL_CTX* context)
     X509_STORE* SSL_CTX_get_cert_store(const SSL_CTX* context)
     int SSL_CTX_add_client_CA(SSL_CTX* context, X509* certificate)
-    long SSL_CTX_set_timeout(SSL_CTX* context, long seconds)
+    int SSL_CTX_set_num_tickets(SSL_CTX* context, size_t count)
+    void SSL_CTX_set_max_early_data(SSL_CTX* context, unsigned int size)
     void SSL_CTX_set_alpn_select_cb(
         SSL_CTX* context,
         int (*callback)(SSL*, const unsigned char**, unsigned char*, const unsigned char*, unsigned int, void*) noexcept,
@@ -208,3 +216,56 @@ cdef extern from *:
     #endif
     """
     void pingpy_watch_hello(SSL_CTX* context, int (*callback)(SSL*, const unsigned char*, size_t) noexcept)
+
+# Asked for the key of each session ticket that is made or comes: see tls_tickets.py.
+cdef extern from *:
+    """
+    /* `key`: 16 bytes of name, 32 of AES-256, 32 of HMAC-SHA256. 0: there is none of that name, 1: good, 2: good, but renew. */
+    typedef int (*pingpy_tickets)(SSL *, const unsigned char *name, const unsigned char **key);
+    static pingpy_tickets pingpy_on_ticket;
+    #ifdef OPENSSL_IS_BORINGSSL
+    typedef HMAC_CTX pingpy_mac;
+    static int pingpy_key_mac(pingpy_mac *mac, const unsigned char *key) {
+        return HMAC_Init_ex(mac, key, 32, EVP_sha256(), NULL);
+    }
+    #else
+    typedef EVP_MAC_CTX pingpy_mac;
+    static int pingpy_key_mac(pingpy_mac *mac, const unsigned char *key) {
+        char digest[] = "SHA256";
+        OSSL_PARAM set[3];
+        set[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, 32);
+        set[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
+        set[2] = OSSL_PARAM_construct_end();
+        return EVP_MAC_CTX_set_params(mac, set);
+    }
+    #endif
+    static int pingpy_ticket_shim(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                                  pingpy_mac *mac, int encrypt) {
+        const unsigned char *key = NULL;
+        int found = pingpy_on_ticket(ssl, encrypt ? NULL : name, &key);
+        if (found <= 0 || key == NULL) return encrypt ? -1 : 0;
+        if (encrypt) {
+            memcpy(name, key, 16);
+            if (RAND_bytes(iv, 16) != 1) return -1;
+        }
+        if (!EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + 16, iv, encrypt)) return -1;
+        return pingpy_key_mac(mac, key + 48) ? found : -1;
+    }
+    static void pingpy_watch_tickets(SSL_CTX *context, pingpy_tickets callback) {
+        pingpy_on_ticket = callback;
+    #ifdef OPENSSL_IS_BORINGSSL
+        SSL_CTX_set_tlsext_ticket_key_cb(context, pingpy_ticket_shim);
+    #else
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(context, pingpy_ticket_shim);
+    #endif
+    }
+    static void pingpy_set_ticket_seconds(SSL_CTX *context, long seconds) {
+        SSL_CTX_set_timeout(context, seconds);
+    #ifdef OPENSSL_IS_BORINGSSL  /* TLS 1.3 has a lifetime of its own there */
+        SSL_CTX_set_session_psk_dhe_timeout(context, (uint32_t)seconds);
+    #endif
+    }
+    """
+    void pingpy_watch_tickets(
+        SSL_CTX* context, int (*callback)(SSL*, const unsigned char*, const unsigned char**) noexcept)
+    void pingpy_set_ticket_seconds(SSL_CTX* context, long seconds)

@@ -4,6 +4,7 @@ from worker.plane.h1_parse cimport Head
 from worker.plane.openssl cimport SSL_CTX
 from worker.plane.record cimport Secured
 from worker.plane.tls cimport TlsStream
+from worker.plane.tls_tickets cimport Tickets
 
 # One identity: certificates of several kinds for the same names, and the rules that hold there.
 cdef class TlsContext:
@@ -17,6 +18,7 @@ cdef class TlsServer:
     cdef readonly TlsContext default
     cdef dict names                        # b"www.example.com" or b"*.example.com", lower case -> TlsContext
     cdef public bint offers_h2
+    cdef Tickets tickets                   # None: no session is resumed
     cdef TlsContext find(self, bytes name)
     cdef bint asks_clients(self) except -1                 # some identity requires a client's certificate
     # Whether a request must not be answered on a connection with this security (NULL: none).

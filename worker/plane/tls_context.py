@@ -11,6 +11,7 @@ import cython
 from cython.cimports.libc.string import memcmp
 from cython.cimports.worker.plane.openssl import (
     SSL,
+    SSL_CTX,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
     SSL_MODE_ENABLE_PARTIAL_WRITE,
     SSL_MODE_RELEASE_BUFFERS,
@@ -49,9 +50,11 @@ from cython.cimports.worker.plane.openssl import (
     SSL_set_verify,
     TLS_method,
     pingpy_watch_hello,
+    pingpy_watch_tickets,
 )
 from cython.cimports.worker.plane.tls import TlsStream, new_stream, reason
 from cython.cimports.worker.plane.tls_pem import load_authorities, load_pair
+from cython.cimports.worker.plane.tls_tickets import Tickets, bound_tickets
 
 # Mozilla's "intermediate" profile for TLS 1.2, without DHE; TLS 1.3 has only good ones.
 CIPHERS = (
@@ -132,16 +135,21 @@ class TlsContext:
 class TlsServer:
     """The identities of a plane. `names`: lower case, exact or "*." and a domain."""
 
-    def __init__(self, default: TlsContext, names: dict | None = None):
+    def __init__(
+        self, default: TlsContext, names: dict | None = None, tickets: Tickets | None = None
+    ):
+        one: cython.pointer(SSL_CTX)
         self.default = default
         self.offers_h2 = True
+        self.tickets = tickets
         self.names = {name.encode(): context for name, context in (names or {}).items()}
-        SSL_CTX_set_alpn_select_cb(default.context, choose_protocol, cython.NULL)
         pingpy_watch_hello(default.context, on_hello)
-        for context in self.names.values():
-            SSL_CTX_set_alpn_select_cb(
-                cython.cast(TlsContext, context).context, choose_protocol, cython.NULL
-            )
+        for context in (default, *self.names.values()):
+            one = cython.cast(TlsContext, context).context
+            SSL_CTX_set_alpn_select_cb(one, choose_protocol, cython.NULL)
+            bound_tickets(one, tickets)
+            if tickets is not None:
+                pingpy_watch_tickets(one, on_ticket)
 
     def __repr__(self) -> str:
         return f"<TlsServer {len(self.names)} names>"
@@ -204,6 +212,18 @@ def on_hello(
         and SSL_set_session_id_context(ssl, chosen.mark, cython.cast(cython.uint, len(chosen.mark)))
         == 1
     )
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def on_ticket(
+    ssl: cython.pointer(SSL),
+    name: cython.p_const_uchar,
+    key: cython.pointer(cython.p_const_uchar),
+) -> cython.int:
+    """A ticket comes (made with the key of that name), or is made (NULL)."""
+    server: TlsServer = cython.cast(TlsStream, SSL_get_ex_data(ssl, 0)).owner
+    return server.tickets.choose(name, key)
 
 
 @cython.cfunc

@@ -1,5 +1,7 @@
 from collections.abc import Mapping, Sequence
 
+from worker.plane.tls_tickets import Tickets
+
 class TlsContext:
     requires_client: bool
     def __init__(
@@ -18,8 +20,14 @@ class TlsContext:
 class TlsServer:
     default: TlsContext
     offers_h2: bool
-    def __init__(self, default: TlsContext, names: Mapping[str, TlsContext] | None = None) -> None:
-        """`names`: lower case, exact or "*." and a domain; who asks for none of them gets the default."""
+    def __init__(
+        self,
+        default: TlsContext,
+        names: Mapping[str, TlsContext] | None = None,
+        tickets: Tickets | None = None,
+    ) -> None:
+        """`names`: lower case, exact or "*." and a domain; who asks for none of them gets the default. `tickets`: None:
+        every handshake is a full one."""
 
 def has_group(name: str) -> bool:
     """Whether libssl knows this key exchange group."""
