@@ -211,6 +211,9 @@ def _grpc(config: Config) -> Iterator[Finding]:
         if table.grpc and table.upstream_protocol == "http1":
             message = "gRPC needs HTTP/2 to the origin"
             yield Finding((*path, "upstream_protocol"), message, "leave the key out")
+        grpc = config.proxy.grpc if table.grpc is None else table.grpc
+        if table.grpc_web and not grpc:
+            yield Finding((*path, "grpc_web"), '"grpc_web" needs "grpc"', "add grpc = true")
 
 
 def _metrics_page(config: Config) -> Iterator[Finding]:

@@ -87,6 +87,7 @@ class _Merger:
             max_body_bytes=self._max_body_bytes,
             host_from_upstream=_forward_host(proxy, rule) == "upstream",
             grpc=grpc,
+            grpc_web=grpc and bool(proxy.grpc_web if rule.grpc_web is None else rule.grpc_web),
             upstream_protocol=self._protocol(rule, pool, grpc),
             websocket=bool(proxy.websocket if rule.websocket is None else rule.websocket),
             filters=(*proxy.filters, *(name for name in rule.filters if name not in proxy.filters)),

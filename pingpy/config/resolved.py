@@ -179,6 +179,7 @@ class ResolvedRule:
     max_body_bytes: int  # -1: no bound
     host_from_upstream: bool
     grpc: bool
+    grpc_web: bool  # translated; only where grpc is
     upstream_protocol: Literal["http1", "h2"]
     websocket: bool
     filters: tuple[str, ...]

@@ -176,6 +176,10 @@ class RouteDefaults(Table):
     grpc: bool | None = Field(
         default=None, description="gRPC: HTTP/2 to the origin, no total timeout; default: false"
     )
+    grpc_web: bool | None = Field(
+        default=None,
+        description="with grpc: browsers' gRPC-Web is translated to gRPC; default: false",
+    )
     upstream_protocol: Protocol | None = Field(
         default=None,
         description='spoken to the origin: "http1", or "h2"; default: http1, with grpc h2',

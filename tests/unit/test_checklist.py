@@ -32,6 +32,7 @@ ROWS = {
     "S19": "health: timeout",
     "S20": "health: path",
     "S21": "health: expected_status",
+    "S22": "gRPC",
     "S23": "websocket",
     "S24": "/metrics, exact over workers and reloads",
     "S25": "access log: whole lines, reopened",

@@ -276,6 +276,10 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             ["4:21: gRPC needs HTTP/2 to the origin"],
         ),
         (
+            RULE + "grpc_web = true\n",
+            ['3:12: "grpc_web" needs "grpc"'],
+        ),
+        (
             '[[proxy.rules]]\nrespond = 204\nupstream_protocol = "http1"\n',
             ['3:1: "upstream_protocol" needs "upstream"'],
         ),

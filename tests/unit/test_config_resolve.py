@@ -348,14 +348,6 @@ def test_the_protocol_towards_the_origin_is_the_rules_own_the_pools_or_that_of_p
     assert found.no_match.upstream_protocol == "http1"
 
 
-def test_a_grpc_probe_has_a_service():
-    found = resolved(
-        '[health_check]\ntype = "grpc"\nservice = "a.B"\n[[proxy.rules]]\nupstream = "http://b"\n'
-    )
-    check = found.pools[0].health_check
-    assert (check.type, check.service) == ("grpc", "a.B")
-
-
 def tls_of(text):
     return [(pool.name, pool.tls) for pool in resolved(text).pools]
 

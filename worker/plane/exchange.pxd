@@ -107,6 +107,7 @@ cdef class Exchange:
     cdef Services services
     cdef int state                         # ExchangeState
     cdef Side down, up
+    cdef Side bridge                       # `down`, where that translates gRPC-Web; None: bodies pass as they are
     cdef Head request, response
     cdef Record record
     cdef long long head_block              # holds the request head while the exchange lives
@@ -141,8 +142,6 @@ cdef class Exchange:
     cdef int begin_record(self) except -1
     cdef int find_route(self) except -1
     cdef int after_request_filter(self) except -1
-    cdef int request_body(self, long long offset, long long size, bint last) except -1
-    cdef int request_trailers(self, long long offset, long long size) except -1
     cdef int reply(self, int status, bytes lines, bytes body, int ending) except -1
     cdef int refuse(self, int status, int ending, str cause) except -1
     cdef int client_gone(self, int ending) except -1

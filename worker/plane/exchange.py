@@ -11,6 +11,7 @@ import cython
 from cython.cimports.worker.plane.attempts import choose_peer, send_upstream, upstream_failed
 from cython.cimports.worker.plane.connection import Handler
 from cython.cimports.worker.plane.grpc_answers import send_answer
+from cython.cimports.worker.plane.grpc_bridge import bridge_web
 from cython.cimports.worker.plane.h1_parse import (
     H_CHUNKED,
     M_DELETE,
@@ -34,6 +35,8 @@ from cython.cimports.worker.plane.route import REPLY_NONE, REPLY_PYTHON
 from cython.cimports.worker.plane.tally import tally
 from cython.cimports.worker.plane.target import is_normal_path, normalise_path
 
+from worker.plane.reply import TOO_LARGE
+
 RETRY_CREDIT_MOST = cython.declare(cython.double, 100.0)  # a burst of so many retries, not more
 # RFC 9110 9.2.2
 IDEMPOTENT = cython.declare(
@@ -41,7 +44,6 @@ IDEMPOTENT = cython.declare(
     1 << M_GET | 1 << M_HEAD | 1 << M_PUT | 1 << M_DELETE | 1 << M_OPTIONS | 1 << M_TRACE,
 )
 PATH_BYTES = cython.declare(cython.int, 65536)
-TOO_LARGE = "the body is larger than max_body_bytes allows"
 
 
 @cython.cclass
@@ -163,7 +165,7 @@ class Exchange:
             f" down={self.down!r} up={self.up!r}>"
         )
 
-    # ---- the request
+    # ---- the request's head
 
     def begin(self, down):
         """The request head was scanned into `request`; it is still in the turn's memory."""
@@ -262,35 +264,14 @@ class Exchange:
             if self.target is not None:
                 lines = lines + b"Location: " + self.target + b"\r\n"
             return self.reply(route.reply_status, lines, route.reply_body, END_LOCAL)
+        if route.grpc_web:
+            bridge_web(self)
         self.services.retry_credit = min(
             self.services.retry_credit + route.retry_budget, RETRY_CREDIT_MOST
         )
         if self.hooked and self.services.run_phase(self, PH_PEER):
             return 0
         return choose_peer(self)
-
-    # ---- the request body
-
-    def request_body(self, offset, size, last):
-        """Body bytes from the client; only while the state is SENT or later."""
-        self.record.request_bytes += size
-        if 0 <= self.route.max_body_bytes < self.body_seen + size:
-            return self.refuse(413, END_BAD_REQUEST, TOO_LARGE)
-        if last:
-            self.request_done = True
-            if self.body_seen == 0 and size <= 65536 and self.replay_size < 0:
-                # RFC 9110 9.2.2: a request may be sent again only if all of it still can be.
-                self.replay = self.services.arena.alloc(max(size, 1))
-                self.replay_size = size
-                self.services.arena.copy(self.replay, offset if size else self.replay, size)
-        self.body_seen += size
-        return 0 if self.up is None else self.up.send_body(self, offset, size, last)
-
-    def request_trailers(self, offset, size):
-        """The end of a chunked body that has trailers; these are not kept, so it cannot be sent again."""
-        self.request_done = True
-        self.body_seen += size
-        return 0 if self.up is None else self.up.send_trailers(self, offset, size)
 
     # ---- ends
 
@@ -376,7 +357,7 @@ class Exchange:
         self.request_changes = self.response_changes = None
         self.session = self.ctx = self.chosen = None
         self.target = None
-        self.down = None
+        self.down = self.bridge = None
         down.left()
         return services.give_back(me)
 

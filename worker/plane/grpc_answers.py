@@ -8,11 +8,19 @@ import cython
 from cython.cimports.worker.plane.h1_parse import F_CONTENT_TYPE
 from cython.cimports.worker.plane.h1_write import without
 
+from worker.plane.grpc_web import (
+    DEADLINE_EXCEEDED,
+    GRPC,
+    INTERNAL,
+    PERMISSION_DENIED,
+    RESOURCE_EXHAUSTED,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    UNIMPLEMENTED,
+    UNKNOWN,
+)
 from worker.plane.reply import REASONS
 
-GRPC = b"application/grpc"
-UNKNOWN, DEADLINE_EXCEEDED, PERMISSION_DENIED, RESOURCE_EXHAUSTED = 2, 4, 7, 8
-UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 12, 13, 14, 16
 # gRPC's own table for HTTP statuses (http-grpc-status-mapping.md), and beside it what only a proxy can know: that the
 # time was over, or that something was too large.
 STATUSES = {

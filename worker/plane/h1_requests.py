@@ -24,6 +24,7 @@ from cython.cimports.worker.plane.h2_downstream import start_h2
 from cython.cimports.worker.plane.h2_frames import preface
 from cython.cimports.worker.plane.hooks import body_is_filtered
 from cython.cimports.worker.plane.record import END_BAD_REQUEST, END_CLIENT_TIMEOUT, Record
+from cython.cimports.worker.plane.request_body import request_data, request_trailers
 
 UNSENT_BYTES = cython.declare(
     cython.longlong, 1 << 16
@@ -296,12 +297,12 @@ class H1Requests(Side):
             self.connection.clear_deadline()
             if piece.trailers_size:
                 if piece.size:
-                    x.request_body(piece.offset, piece.size, False)
-                x.request_trailers(piece.trailers, piece.trailers_size)
+                    request_data(x, piece.offset, piece.size, False)
+                request_trailers(x, piece.trailers, piece.trailers_size)
             else:
-                x.request_body(piece.offset, piece.size, True)
+                request_data(x, piece.offset, piece.size, True)
         elif piece.size:
-            x.request_body(piece.offset, piece.size, False)
+            request_data(x, piece.offset, piece.size, False)
             self.splice_rest(x)
         if not piece.last and piece.position < end and self.state != D_LINGER:
             # A chunk line or trailers in pieces: shown again with what follows.
@@ -338,7 +339,7 @@ class H1Requests(Side):
         self.connection.sink = None
         self.connection.clear_deadline()
         self.connection.pause()
-        return x.request_body(0, 0, True)
+        return request_data(x, 0, 0, True)
 
     def body_too_slow(self):
         """Less than the least rate on the average since the body began, or since we last held it up."""

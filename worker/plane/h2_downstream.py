@@ -40,6 +40,7 @@ from cython.cimports.worker.plane.record import (
     END_CLIENT_TIMEOUT,
     END_DRAIN_DEADLINE,
 )
+from cython.cimports.worker.plane.request_body import request_data, request_trailers
 
 REFUSED_POINTS = cython.declare(cython.int, 5)
 FAULT_POINTS = cython.declare(cython.int, 10)
@@ -64,11 +65,11 @@ class ClientStream(H2Stream):
             return self.tunnel.on_eof() if last and self.tunnel is not None else 0
         if x.request_done:  # Content-Length: 0, and an empty DATA frame that says so again
             return 0
-        return x.request_body(offset, size, last)
+        return request_data(x, offset, size, last)
 
     def deliver_trailers(self, offset, size):
         x: Exchange = self.exchange
-        return 0 if x.request_done else x.request_trailers(offset, size)
+        return 0 if x.request_done else request_trailers(x, offset, size)
 
     def was_reset(self, error):
         x: Exchange = self.exchange

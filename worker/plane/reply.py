@@ -9,6 +9,7 @@ from cython.cimports.worker.plane.h1_write import PERSIST_CLOSE, PERSIST_KEEP_AL
 from cython.cimports.worker.plane.route import HeaderEdits
 
 REASONS = {status.value: status.phrase for status in http.HTTPStatus}
+TOO_LARGE = "the body is larger than max_body_bytes allows"
 BODILESS = frozenset((204, 304))  # RFC 9110 15.3.5, 15.4.5
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 

@@ -31,7 +31,7 @@ cdef class Route:
     cdef readonly object rewrite                # None, or a compiled rewrite: call target() below
     cdef readonly object redirect               # REPLY_REDIRECT: call location() below
     cdef readonly bint h2                       # spoken to the origin
-    cdef readonly bint websocket, grpc, host_from_upstream, loopback_only
+    cdef readonly bint websocket, grpc, grpc_web, host_from_upstream, loopback_only
     cdef readonly long long connect_ms, response_ms, tunnel_ms, body_ms
     cdef readonly long long max_body_bytes      # -1: no bound
     cdef readonly object hooks                  # None, or the bound phases of this rule's filters

@@ -87,6 +87,7 @@ class Route:
         self.hooks = options.pop("hooks", None)
         self.websocket = options.pop("websocket", False)
         self.grpc = options.pop("grpc", False)
+        self.grpc_web = options.pop("grpc_web", False)
         self.h2 = options.pop("h2", self.grpc)
         self.host_from_upstream = options.pop("host_from_upstream", False)
         self.loopback_only = options.pop("loopback_only", False)

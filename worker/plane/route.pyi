@@ -29,6 +29,7 @@ class Route:
     redirect: Any
     websocket: bool
     grpc: bool
+    grpc_web: bool
     host_from_upstream: bool
     loopback_only: bool
     connect_ms: int

@@ -196,6 +196,7 @@ def _route(
         hooks=hooks.get(rule.index),
         websocket=rule.websocket,
         grpc=rule.grpc,
+        grpc_web=rule.grpc_web,
         h2=rule.upstream_protocol == "h2",
         host_from_upstream=rule.host_from_upstream,
         connect_ms=_ms(rule.timeouts.connect_seconds),
