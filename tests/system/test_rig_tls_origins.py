@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,17 @@ import trustme
 from rig import HOSTS, ROOT, knock, until
 
 HOST = "192.168.1.104"
-NAMES = ("a.test", "b.test", "good.test", "late.test", "else.test", "other.test", "strict.test")
-PORTS = {"sni": 8443, "late": 8444, "else": 8445, "other": 8446, "strict": 8447}
+PORTS = {
+    "sni": 8443,
+    "late": 8444,
+    "else": 8445,
+    "other": 8446,
+    "strict": 8447,
+    "own": 8448,
+    "old": 8449,
+    "asking": 8450,
+}
+NAMES = ("a.test", "b.test", "good.test", *(f"{name}.test" for name in PORTS))
 VERIFY_FAILED = "TLS with the origin failed: certificate verify failed"
 SAYS = '"$ssl_server_name $ssl_session_reused $ssl_client_s_dn"'
 
@@ -41,6 +52,21 @@ def rule(path: str, upstream: str, tls: str = "") -> str:
     return f'[[proxy.rules]]\npath = "/{path}"\nupstream = "{upstream}"\n{keys}'
 
 
+class SelfSigned:
+    """A certificate that nobody has issued but itself, as trustme shows its own."""
+
+    def __init__(self, name: str) -> None:
+        command = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -out -"
+        )
+        subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}")
+        with tempfile.NamedTemporaryFile() as key:
+            made = [*command.split(), *subject, "-keyout", key.name]
+            pem = subprocess.run(made, check=True, capture_output=True).stdout
+            self.private_key_pem = trustme.Blob(Path(key.name).read_bytes())
+        self.cert_chain_pems = [trustme.Blob(pem)]
+
+
 class Secure:
     """The nginx, its authority, and what is written where."""
 
@@ -55,12 +81,14 @@ class Secure:
         (self.folder / "hosts").write_text(HOSTS + "".join(f"{HOST} {n}\n" for n in NAMES))
         self.process = self.start()
 
-    def write(self, name: str, certificate: trustme.LeafCert) -> None:
+    def write(self, name: str, certificate: trustme.LeafCert | SelfSigned) -> None:
         path = self.folder / f"{name}.pem"
         path.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
         certificate.private_key_pem.write_to_path(str(self.folder / f"{name}.key"))
 
-    def server(self, name: str, port: int, certificate: trustme.LeafCert, more: str = "") -> str:
+    def server(
+        self, name: str, port: int, certificate: trustme.LeafCert | SelfSigned, more: str = ""
+    ) -> str:
         self.write(name, certificate)
         return (
             f"server {{ listen {HOST}:{port} ssl http2; server_name {name}; {more}\n"
@@ -72,6 +100,7 @@ class Secure:
     def start(self) -> Any:
         issue = self.authority.issue_cert
         past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
+        old = 'ssl_protocols TLSv1; ssl_ciphers "ALL:@SECLEVEL=0";'
         strict = f"ssl_verify_client on; ssl_client_certificate {self.folder}/origin-ca.pem;"
         servers = "".join(
             [
@@ -81,6 +110,8 @@ class Secure:
                 self.server("else.test", PORTS["else"], issue("somebody.test")),
                 self.server("other.test", PORTS["other"], self.stranger.issue_cert("other.test")),
                 self.server("strict.test", PORTS["strict"], issue("strict.test"), strict),
+                self.server("own.test", PORTS["own"], SelfSigned("own.test")),
+                self.server("old.test", PORTS["old"], issue("old.test"), old),
             ]
         )
         path = self.folder / "secure.conf"
@@ -110,8 +141,8 @@ def answer(rig: Any, path: str) -> tuple[int, str]:
     return reply.status, reply.body.decode()
 
 
-def ending(rig: Any, path: str) -> str:
-    """The ending in the access log line of this path, once there is one."""
+def ending(rig: Any, path: str, *, last: bool = False) -> str:
+    """The ending in the first (or last) access log line of this path, once there is one."""
     log = rig.edge.path("/run/access.log")
     start = f"GET {path} HTTP/1.1 502 "
 
@@ -120,7 +151,7 @@ def ending(rig: Any, path: str) -> str:
             [x for x in log.read_text().splitlines() if x.startswith(start)] if log.exists() else []
         )
 
-    return str(until(found, 10, f"{path} is logged")[0].removeprefix(start))
+    return str(until(found, 10, f"{path} is logged")[-1 if last else 0].removeprefix(start))
 
 
 @pytest.mark.row("S12")
@@ -154,6 +185,7 @@ def test_the_protocol_is_agreed_on(rig: Any, secure: Secure) -> None:
         ("late", "certificate has expired"),
         ("else", "hostname mismatch"),
         ("other", "unable to get local issuer certificate"),
+        ("own", "self-signed certificate"),
     ],
 )
 @pytest.mark.row("S12")
@@ -169,6 +201,73 @@ def test_a_certificate_that_is_not_good_is_a_502_with_its_cause(
         until(lambda: f"{VERIFY_FAILED} ({why})" in pingpy.said(), 10, "the error log says why")
         assert ending(rig, f"/{name}") == "tls_failed"
         assert answer(rig, "/anybody")[0] == 200
+
+
+@pytest.mark.row("S12")
+def test_an_address_that_the_certificate_does_not_name_and_a_version_of_long_ago(
+    rig: Any, secure: Secure
+) -> None:
+    rules = rule("address", f"https://{HOST}:{PORTS['else']}")
+    rules += rule("old", f"https://old.test:{PORTS['old']}")
+    causes = {
+        "/address": f"{VERIFY_FAILED} (IP address mismatch)",
+        "/old": "TLS with the origin failed: tlsv1 alert protocol version",
+    }
+    with rig.pingpy(config(rules)) as pingpy:
+        for path, cause in causes.items():
+            until(
+                lambda p=path: "not been resolved" not in last_cause(rig, pingpy, p), 10, "a name"
+            )
+            assert last_cause(rig, pingpy, path).endswith(f"502: {cause} at {HOST}:{port_of(path)}")
+            assert ending(rig, path, last=True) == "tls_failed"
+
+
+@pytest.mark.row("S12")
+@pytest.mark.parametrize(
+    ("version", "alert"),
+    [
+        ("-tls1_2", "sslv3 alert handshake failure"),
+        ("-tls1_3", "tlsv13 alert certificate required"),
+    ],
+)
+def test_an_origin_that_ends_the_connection_for_want_of_a_certificate(
+    rig: Any, secure: Secure, version: str, alert: str
+) -> None:
+    """With TLS 1.3 it says so when we have sent the request already (RFC 8446 4.4.2.4)."""
+    place, folder = f"{HOST}:{PORTS['asking']}", rig.directory
+    own = ("-cert", folder / "a.test.pem", "-key", folder / "a.test.key")
+    believed = ("-CAfile", folder / "origin-ca.pem", "-Verify", "2", "-verify_return_error")
+    origin = rig.origin.start(
+        *("openssl", "s_server", "-accept", place, "-www", version, *own, *believed),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    shown = 'server_name = "a.test", certificate = "proxy.pem", key = "proxy.key"'
+    rules = rule("without", f"https://{place}", 'server_name = "a.test"')
+    rules += rule("with", f"https://{place}", shown)
+    try:
+        with rig.pingpy(config(rules)) as pingpy:
+            until(lambda: answer(rig, "/with")[0] == 200, 10, "s_server answers")
+            cause = last_cause(rig, pingpy, "/without")
+            assert cause.endswith(f"502: TLS with the origin failed: {alert} at {place}")
+            assert ending(rig, "/without") == "tls_failed"
+    finally:
+        origin.kill()
+        origin.wait(10)
+
+
+def port_of(path: str) -> int:
+    return PORTS["else" if path == "/address" else path[1:]]
+
+
+def last_cause(rig: Any, pingpy: Any, path: str) -> str:
+    """What the error log says of a request that is answered with 502."""
+    before = pingpy.said().count(f"GET {path} answered")
+    assert answer(rig, path)[0] == 502
+    until(
+        lambda: pingpy.said().count(f"GET {path} answered") > before, 10, "the error log says why"
+    )
+    return str([x for x in pingpy.said().splitlines() if f"GET {path} answered" in x][-1])
 
 
 def test_the_name_and_the_authority_can_be_others(rig: Any, secure: Secure) -> None:

@@ -17,8 +17,6 @@ cdef class TlsStream(Layer):
     cdef bint write_waits                  # for bytes from the socket
     cdef int error                         # errno of the socket
     cdef long long barren                  # bytes of the socket since the last that the handler got
-    cdef bint wordy                        # that record is longer than 255 octets
-    cdef int heading                       # how many octets of a client's first record have been looked at
     cdef str unbearable                    # why the socket is not read any more; None: it is
 
     cdef int attach(self, Connection connection, bytes early) except -1

@@ -15,14 +15,15 @@ cdef class TlsGate(Handler):
     cdef TlsServer server
     cdef H1Downstream down                 # who gets the connection; knows who the client is
     cdef TlsStream stream                  # None: the handshake has not begun, or is over
-    cdef bytes early                       # what came meanwhile, while it has to wait; None: it has not
+    cdef bytes early                       # what has come of a client's hello until the handshake begins; None: nothing
     cdef bint counted                      # among the handshakes under way
+    cdef bint waiting                      # for its turn; the hello is there
     cdef object on_unwelcome               # Callable[[str listener, str client, str cause], None]
     cdef str listener
     cdef int scheme
     cdef bint refused
     cdef int secure(self, long long offset, long long size) except -1
-    cdef int begin(self, bytes early) except -1
+    cdef int begin(self) except -1
     cdef int let_hear(self) except -1
     cdef int plain(self, long long offset, long long size) except -1
     cdef int refuse(self, int first) except -1

@@ -19,6 +19,9 @@ from cython.cimports.worker.plane.h2_downstream import start_h2
 from cython.cimports.worker.plane.syscalls import EPROTO
 
 HANDSHAKE = cython.declare(cython.int, 0x16)  # the content type of every first record, RFC 8446 5.1
+MESSAGE_AT = cython.declare(cython.int, 5)
+MESSAGE_HEAD_BYTES = cython.declare(cython.int, 4)
+MOST_HELLO_BYTES = cython.declare(cython.int, 16384)
 LINGER_MS = cython.declare(cython.longlong, 2000)
 PLAIN_TO_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 59\r\n"
@@ -37,29 +40,39 @@ class TlsGate(Handler):
         """The first bytes."""
         if self.refused:
             return 0
-        if self.services.arena.view[offset] == HANDSHAKE:
+        if self.early is not None or self.services.arena.view[offset] == HANDSHAKE:
             return self.secure(offset, size)
         if self.scheme != SCHEME_AUTO:
             return self.refuse(self.services.arena.view[offset])
         return self.plain(offset, size)
 
     def secure(self, offset, size):
-        """A client says hello."""
-        if self.services.handshakes >= self.services.settings.most_handshakes:
-            return self.end(C_TLS_FAILED, "too many handshakes are under way")
-        self.services.handshakes += 1
-        self.counted = True
-        self.connection.set_deadline(self.services.settings.handshake_ms)
-        early: bytes = self.services.arena.take(offset, size)
+        """A client says hello. Until it has said it, it costs us no more than what it has sent."""
+        verdict: cython.int
+        if not self.counted:
+            if self.services.handshakes >= self.services.settings.most_handshakes:
+                return self.end(C_TLS_FAILED, "too many handshakes are under way")
+            self.services.handshakes += 1
+            self.counted = True
+            self.early = b""
+            self.connection.set_deadline(self.services.settings.handshake_ms)
+        self.early += self.services.arena.take(offset, size)
+        verdict = look_at_hello(self.early)
+        if verdict < 0:
+            return self.end(C_TLS_FAILED, "its ClientHello is too long")
+        if verdict == 0:
+            return 0
         if not self.services.hellos and may_begin(self.services):
-            return self.begin(early)
-        self.early = early
+            return self.begin()
+        self.waiting = True
         self.services.hellos.append(self)
         return self.connection.pause()
 
-    def begin(self, early):
+    def begin(self):
         """From here on it costs time."""
+        early: bytes = self.early
         self.early = None
+        self.waiting = False
         self.stream = self.server.accept()
         return self.stream.attach(self.connection, early)
 
@@ -105,13 +118,15 @@ class TlsGate(Handler):
     # ---- what may go wrong
 
     def on_eof(self):
-        if self.stream is None:
+        if not self.counted:
             return self.connection.finish()  # a port scan, a health check: it asked for nothing
         return self.end(C_TLS_FAILED, "the client left within the handshake")
 
     def on_failed(self, error):
-        if self.stream is None or error == 0:
+        if not self.counted or error == 0:
             return self.connection.close()
+        if self.stream is None:
+            return self.end(C_TLS_FAILED, "the connection was reset")
         if error == EPROTO and self.stream.unbearable is None and not self.connection.peer_done:
             return self.let_hear()
         return self.end(C_TLS_FAILED, self.stream.failure or "the connection was reset")
@@ -133,10 +148,10 @@ class TlsGate(Handler):
         return self.connection.finish_sending()
 
     def on_deadline(self):
-        if self.early is not None:
-            return self.end(C_TLS_TIMEOUT, "too many others began before it")
-        if self.stream is None:
+        if not self.counted:
             return self.connection.close()
+        if self.waiting:
+            return self.end(C_TLS_TIMEOUT, "too many others began before it")
         return self.end(C_TLS_TIMEOUT, "it did not end in time")
 
     def end(self, counter, cause):
@@ -156,6 +171,29 @@ class TlsGate(Handler):
         if self.counted:
             self.services.handshakes -= 1
         return 0
+
+
+@cython.cfunc
+@cython.exceptval(-2)
+def look_at_hello(early: bytes) -> cython.int:
+    """Whether the first record is whole: 1, or 0; -1: the message it begins, or it itself, is too long.
+
+    libssl makes room for a message as soon as it knows how long it will be, and would take 128 KiB. BoringSSL has
+    our bound. Nobody's first record is shorter than the head of a message, but it could hide how long that is.
+    """
+    data: cython.p_const_uchar = early
+    size: cython.Py_ssize_t = len(early)
+    record: cython.int
+    if size < MESSAGE_AT:
+        return 0
+    record = (data[3] << 8) | data[4]  # RFC 8446 5.1
+    if record < MESSAGE_HEAD_BYTES or record > MOST_HELLO_BYTES:
+        return -1
+    if size < MESSAGE_AT + MESSAGE_HEAD_BYTES:
+        return 0
+    if ((data[6] << 16) | (data[7] << 8) | data[8]) > MOST_HELLO_BYTES:  # RFC 8446 4
+        return -1
+    return size >= MESSAGE_AT + record
 
 
 @cython.cfunc
@@ -180,7 +218,7 @@ def begin_waiting(services):
         if gate.connection.fd < 0:
             continue
         if may_begin(services):
-            gate.begin(gate.early)
+            gate.begin()
         else:
             services.hellos.append(gate)
     return 0

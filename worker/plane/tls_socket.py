@@ -41,9 +41,6 @@ from cython.cimports.worker.plane.tls import TlsStream
 # records, attempts to renegotiate, and the largest record (RFC 8446 5.2) before it is whole.
 MOST_GREETING = cython.declare(cython.longlong, 1 << 17)
 MOST_BARREN = cython.declare(cython.longlong, 1 << 15)
-# In front of a ClientHello: the record's type, version and length, the message's type and length.
-HEADING = cython.declare(cython.int, 9)
-MOST_HELLO = cython.declare(cython.int, 64)  # times 256: BoringSSL has the same bound
 
 socket_method = cython.declare(cython.pointer(BIO_METHOD), cython.NULL)
 
@@ -67,7 +64,8 @@ def read_socket(bio: cython.pointer(BIO), into: cython.p_char, size: cython.int)
         stream.early_used += got
         if stream.early_used == len(stream.early):
             stream.early = None
-        return took(stream, cython.cast(cython.p_uchar, into), cython.cast(cython.int, got))
+        stream.barren += got
+        return cython.cast(cython.int, got)
     if not connection.readable:
         BIO_set_retry_read(bio)
         return -1
@@ -75,7 +73,8 @@ def read_socket(bio: cython.pointer(BIO), into: cython.p_char, size: cython.int)
     if got > 0:
         if got < size and not connection.peer_done and not connection.failed:
             connection.readable = False
-        return took(stream, cython.cast(cython.p_uchar, into), cython.cast(cython.int, got))
+        stream.barren += got
+        return cython.cast(cython.int, got)
     if got == 0:
         stream.socket_ended = True
         connection.peer_done = True
@@ -86,28 +85,6 @@ def read_socket(bio: cython.pointer(BIO), into: cython.p_char, size: cython.int)
     else:
         stream.error = errno
     return -1
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def took(stream: TlsStream, data: cython.p_uchar, size: cython.int) -> cython.int:
-    """Count what was read. libssl makes room for a message as soon as it has read how long it will be: a ClientHello
-    that says more than 16 KiB, or hides its length in several records, is not given to it."""
-    i: cython.int = 0
-    stream.barren += size
-    while not stream.client and i < size and stream.heading < HEADING:
-        if (
-            (stream.heading == 4 and data[i] < 4 and not stream.wordy)
-            or (stream.heading == 6 and data[i] != 0)
-            or (stream.heading == 7 and data[i] >= MOST_HELLO)
-        ):
-            stream.unbearable = "its ClientHello is too long"
-            return -1
-        if stream.heading == 3:
-            stream.wordy = data[i] != 0  # the record has 256 octets or more
-        stream.heading += 1
-        i += 1
-    return size
 
 
 @cython.cfunc
