@@ -2,6 +2,7 @@
 
     byte 0          header, one page of 64-bit words
                       0 magic  1 version  2 layout hash  3 size  4 fold  5 slab serial  6 created (wall clock, us)
+                      int 16: how often some peer's state or weight has changed (atomic)
                       64 + 8 * bank: generation, version, size 0, crc 0, size 1, crc 1     (directory banks)
     SLAB_TABLE_AT   1,024 entries of 128 bytes
                       line written by the master   0 state  1 generation  2 slot  3 role  4 serial
@@ -38,6 +39,7 @@ VERSION = 1
 
 # header words
 H_MAGIC, H_VERSION, H_LAYOUT, H_SIZE, H_FOLD, H_SERIAL, H_CREATED_WALL_US = range(7)
+HI_PEER_CHANGES = 16  # an int, in a cache line of its own
 H_BANKS = 64
 BANK_WORDS = 8
 

@@ -95,6 +95,55 @@ def test_round_robin_stays_exact_and_smooth_over_many_rounds():
     assert Counter(picks(pool, total * 2)) == {"A": 131_070, "B": 2, "C": 14}
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 9),
+    st.integers(1, 5),
+    st.integers(0, 8),
+    st.lists(st.integers(0, 8), max_size=40),
+)
+def test_equal_weights_go_round_and_who_was_passed_over_is_next(count, weight, worker, tried):
+    pool = make("RoundRobin", *[weight] * count, worker=worker, workers=9)
+    first = worker * count // 9
+    ring = [*range(first, count), *range(first)]
+    for out in tried:
+        out %= count
+        expected = next((index for index in ring if index != out), None)
+        found = pool.pick_for(0, [pool.peers[out]], 1)
+        assert found is (None if expected is None else pool.peers[expected])
+        if expected is not None:  # it has had its turn; who was passed over keeps his
+            ring.remove(expected)
+            ring.append(expected)
+
+
+def test_a_weight_set_at_run_time_ends_the_round_of_equals():
+    pool = make("RoundRobin", 1, 1)
+    assert picks(pool, 4, 1) == "ABAB"
+    CELLS.set_override(pool.peers[0].cell, 3, False)
+    assert Counter(picks(pool, 40, 100)) == {"A": 30, "B": 10}
+    CELLS.set_override(pool.peers[0].cell, -1, False)
+    assert Counter(picks(pool, 40, 200)) == {"A": 20, "B": 20}
+
+
+def test_what_was_changed_by_somebody_who_died_before_saying_so_is_seen_within_a_second():
+    pool = make("RoundRobin", 1, 1)
+    assert set(picks(pool, 4, 1)) == {"A", "B"}
+    at = (layout.PEERS_AT + pool.peers[0].cell * layout.PEER_BYTES) // 4
+    REGION.ints[at + layout.I_WEIGHT] = 1  # a weight of 0
+    assert set(picks(pool, 4, 900)) == {"A", "B"}
+    assert set(picks(pool, 4, 1001)) == {"B"}
+
+
+def test_a_mark_that_runs_out_is_seen_although_nobody_says_so():
+    pool = make("RoundRobin", 1, 1)
+    for _ in range(CELLS.fail_limit):
+        doors.peer_failed(CELLS, pool.peers[1].cell, 1)
+    assert set(picks(pool, 4, 100)) == {"A"}
+    ends = 1 + CELLS.down_ms
+    assert set(picks(pool, 4, ends - 100)) == {"A"}
+    assert set(picks(pool, 4, ends + 50)) == {"A", "B"}
+
+
 def test_workers_begin_at_different_points():
     first = [picks(make("RoundRobin", 1, 1, 1, 1, worker=w, workers=4), 1) for w in range(4)]
     assert sorted(first) == ["A", "B", "C", "D"]

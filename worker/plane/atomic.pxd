@@ -6,6 +6,9 @@ cdef extern from *:
     }
     static inline int pingpy_atomic_get(int *cell) { return __atomic_load_n(cell, __ATOMIC_RELAXED); }
     static inline void pingpy_atomic_set(int *cell, int value) { __atomic_store_n(cell, value, __ATOMIC_RELAXED); }
+    /* for a count of changes: who sees the new count sees what was written before it */
+    static inline void pingpy_atomic_bump(int *cell) { __atomic_add_fetch(cell, 1, __ATOMIC_RELEASE); }
+    static inline int pingpy_atomic_seen(int *cell) { return __atomic_load_n(cell, __ATOMIC_ACQUIRE); }
     static inline long long pingpy_atomic_get_word(long long *cell) {
         return __atomic_load_n(cell, __ATOMIC_ACQUIRE);
     }
@@ -22,6 +25,8 @@ cdef extern from *:
     int pingpy_atomic_add(int* cell, int amount) noexcept nogil
     int pingpy_atomic_get(int* cell) noexcept nogil
     void pingpy_atomic_set(int* cell, int value) noexcept nogil
+    void pingpy_atomic_bump(int* cell) noexcept nogil
+    int pingpy_atomic_seen(int* cell) noexcept nogil
     long long pingpy_atomic_get_word(long long* cell) noexcept nogil
     void pingpy_atomic_set_word(long long* cell, long long value) noexcept nogil
     int pingpy_atomic_claim(long long* cell, long long key) noexcept nogil

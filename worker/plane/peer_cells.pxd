@@ -8,6 +8,7 @@ cdef class PeerCells:
     cdef bint usable(self, int peer, long long now_ms) except -1   # probes say up and no passive mark is in force
     cdef int peer_failed(self, int peer, long long now_ms) except -1   # passive marking
     cdef int peer_worked(self, int peer) except -1
+    cdef int peer_changes(self) except? -1                 # moves whenever a peer's state or weight does
     cdef int weight_override(self, int peer) except -2     # -1: as configured
     cdef readonly object region
     cdef readonly int slab

@@ -6,8 +6,10 @@ Each cell of 64 bytes belongs to one peer for good, is found by hash, and change
 import cython
 from cython.cimports.worker.plane.atomic import (
     pingpy_atomic_add,
+    pingpy_atomic_bump,
     pingpy_atomic_claim,
     pingpy_atomic_get,
+    pingpy_atomic_seen,
     pingpy_atomic_set,
     pingpy_atomic_set_word,
 )
@@ -30,6 +32,7 @@ DOWN_UNTIL_MS = cython.declare(cython.int, layout.P_DOWN_UNTIL_MS)
 WINDOW_MS = cython.declare(cython.int, layout.P_WINDOW_MS)
 PROBED_MS = cython.declare(cython.int, layout.P_PROBED_MS)
 PROBE_DOWN = cython.declare(cython.int, layout.PROBE_DOWN)
+CHANGES = cython.declare(cython.int, layout.HI_PEER_CHANGES)
 
 
 @cython.cclass
@@ -68,12 +71,14 @@ class PeerCells:
         if self.ints[at + PROBE] != verdict:
             self.words[self.peers_word + peer * PEER_WORDS + PROBED_MS] = now_ms
             pingpy_atomic_set(cython.address(self.ints[at + PROBE]), verdict)
+            pingpy_atomic_bump(cython.address(self.ints[CHANGES]))
 
     def set_override(self, peer: cython.int, weight: cython.int, drained: cython.bint):
         """An operator's weight (-1: as configured) and drain mark."""
         at: cython.longlong = self.peers_int + cython.cast(cython.longlong, peer) * PEER_INTS
         pingpy_atomic_set(cython.address(self.ints[at + WEIGHT]), weight + 1)
         pingpy_atomic_set(cython.address(self.ints[at + DRAINED]), drained)
+        pingpy_atomic_bump(cython.address(self.ints[CHANGES]))
 
     def peer_state(self, peer: cython.int, now_ms: cython.longlong):
         """(in flight, usable, probe verdict, marked down for ms): for metrics and status."""
@@ -156,6 +161,7 @@ class PeerCells:
         pingpy_atomic_set_word(
             cython.address(self.words[at + DOWN_UNTIL_MS]), now_ms + min(down_ms, self.down_max_ms)
         )
+        pingpy_atomic_bump(cython.address(self.ints[CHANGES]))
         return 0
 
     def peer_worked(self, peer):
@@ -169,6 +175,10 @@ class PeerCells:
         if self.ints[at + MARKINGS]:
             pingpy_atomic_set(cython.address(self.ints[at + MARKINGS]), 0)
         return 0
+
+    def peer_changes(self):
+        """How often any peer has become usable or unusable or got another weight; a mark that runs out is not told."""
+        return pingpy_atomic_seen(cython.address(self.ints[CHANGES]))
 
     def weight_override(self, peer):
         """What an operator set at run time, or -1."""

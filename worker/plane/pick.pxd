@@ -37,13 +37,17 @@ cdef class Pool:
     cdef readonly int count
     cdef readonly int live_count
     cdef int[::1] cell                     # Peer.cell
+    cdef int[::1] own_weights              # as configured
     cdef int[::1] weights                  # in force: configured, or overridden at run time; 0 is never picked
     cdef int[::1] live                     # the first live_count are candidates, in the order of `peers`
     cdef int[::1] caps                     # Peer.max_connections
     cdef bint capped                       # some peer has a cap
     cdef bint ignore_caps                  # second pass: all that are left are at their cap, the caller will queue
     cdef bint stale                        # a candidate turned out to be unusable
-    cdef long long looked_ms
+    cdef long long looked_ms, asked_ms
+    cdef int changes                       # Cells.peer_changes() at the last look
+    cdef bint incomplete                   # somebody with a weight is no candidate
+    cdef int ask(self, long long now_ms) except -1             # look, if there is a reason to
     cdef unsigned long long random_state
     cdef int look(self, long long now_ms) except -1            # renew the candidates
     cdef bint allowed(self, int index, list tried, long long now_ms) except -1

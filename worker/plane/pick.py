@@ -1,8 +1,8 @@
 """Which peer gets the request: a pool's peers, which of them are candidates now, and the way to one.
 
-Every 50 ms, and at once when a candidate proves unusable, a pool looks at the shared cells and lists the peers
-that may be picked; the algorithms (pick_*.py) choose among these. When none is usable all are candidates:
-a wrong probe must not take a service down (panic mode).
+Every 50 ms a pool asks whether any peer of the host has changed; if so, and at once when a candidate proves unusable,
+it looks at the shared cells and lists the peers that may be picked; the algorithms (pick_*.py) choose among these. When
+none is usable all are candidates: a wrong probe must not take a service down (panic mode).
 """
 
 import array
@@ -11,6 +11,8 @@ import os
 import cython
 
 LOOK_MS = cython.declare(cython.longlong, 50)
+# Looked at whatever was said: whoever changed a peer may have died before it could say so.
+UNASKED_MS = cython.declare(cython.longlong, 1000)
 STAR = cython.declare(cython.ulonglong, 0x2545F4914F6CDD1D)  # of xorshift64*
 
 
@@ -94,26 +96,27 @@ class Pool:
         room = max(self.count, 1)
         self.cell = array.array("i", [-1]) * room
         self.weights = array.array("i", [0]) * room
+        self.own_weights = array.array("i", [0]) * room
         self.live = array.array("i", [0]) * room
         self.caps = array.array("i", [0]) * room
         self.capped = False
         for index in range(self.count):
             peer = self.peers[index]
             self.cell[index] = peer.cell
-            self.weights[index] = peer.weight
+            self.weights[index] = self.own_weights[index] = peer.weight
             self.caps[index] = peer.max_connections
             if peer.max_connections > 0:
                 self.capped = True
         self.live_count = 0
-        self.looked_ms = -LOOK_MS - 1
+        self.looked_ms = -UNASKED_MS - 1
         self.stale = True
         return 0
 
     def pick(self, key, tried, now_ms):
         """The peer for this request, or None."""
         index: cython.int
-        if self.stale or now_ms - self.looked_ms >= LOOK_MS:
-            self.look(now_ms)
+        if self.stale or now_ms - self.asked_ms >= LOOK_MS:
+            self.ask(now_ms)
         if self.live_count == 0:
             return None
         index = self.choose(key, tried, now_ms)
@@ -134,8 +137,8 @@ class Pool:
         position: cython.int
         index: cython.int
         peers: list = []
-        if self.stale or now_ms - self.looked_ms >= LOOK_MS:
-            self.look(now_ms)
+        if self.stale or now_ms - self.asked_ms >= LOOK_MS:
+            self.ask(now_ms)
         for position in range(self.live_count):
             index = self.live[position]
             if self.allowed(index, tried, now_ms):
@@ -151,6 +154,22 @@ class Pool:
             )
         return cython.cast(Peer, chosen)
 
+    def ask(self, now_ms):
+        """Look again if anything has changed; while somebody is left out always: a mark that runs out is not told."""
+        changes: cython.int = self.cells.peer_changes()
+        self.asked_ms = now_ms
+        if (
+            self.stale
+            or self.incomplete
+            or changes != self.changes
+            or now_ms - self.looked_ms >= UNASKED_MS
+        ):
+            self.changes = (
+                changes  # read before the cells: what changes meanwhile is looked at again
+            )
+            self.look(now_ms)
+        return 0
+
     def look(self, now_ms):
         """List the candidates: peers with a weight that are usable; when none is, all with a weight."""
         index: cython.int
@@ -158,14 +177,19 @@ class Pool:
         found: cython.int = 0
         changed: cython.bint = self.looked_ms < 0
         panic: cython.bint = False
+        self.incomplete = False
         for index in range(self.count):
             weight = self.cells.weight_override(self.cell[index])
             if weight < 0:
-                weight = cython.cast(Peer, self.peers[index]).weight
+                weight = self.own_weights[index]
             if self.weights[index] != weight:
                 self.weights[index] = weight
                 changed = True
-            if weight > 0 and self.cells.usable(self.cell[index], now_ms):
+            if weight <= 0:
+                continue
+            if not self.cells.usable(self.cell[index], now_ms):
+                self.incomplete = True
+            else:
                 if found >= self.live_count or self.live[found] != index:
                     changed = True
                 self.live[found] = index

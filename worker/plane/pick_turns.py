@@ -2,7 +2,7 @@
 
 Round robin: a peer's turn k (from 0) is due at (2k + 1) / (2 * weight); the earliest goes first, by a heap. The half
 step makes weights 2:1 give A B A, not A A B; in any run of sum(weights) requests each peer has exactly its weight.
-Due times are compared as whole numbers, so nothing drifts.
+Due times are compared as whole numbers, so nothing drifts. Of equal weights the same turns simply go round: no heap.
 """
 
 import array
@@ -18,7 +18,7 @@ SAMPLE = cython.declare(cython.int, 32)  # of more peers, so many: the cost must
 
 @cython.cclass
 class RoundRobin(Pool):
-    """Smooth weighted round robin in O(log n)."""
+    """Smooth weighted round robin: O(1) where all weights are equal, else O(log n)."""
 
     def __init__(self, name, cells, *, worker: cython.int = 0, workers: cython.int = 1, **options):
         self.worker = worker
@@ -33,6 +33,7 @@ class RoundRobin(Pool):
         self.taken = array.array("q", [0]) * room
         self.share = array.array("i", [1]) * room
         self.heap_size = 0
+        self.equal = False
         return 0
 
     def prepare(self):
@@ -56,13 +57,21 @@ class RoundRobin(Pool):
             phase = (self.worker % self.workers) * 65536 // self.workers
             self.first = (self.worker % self.workers) * self.count // self.workers
             self.begun = True
+        self.equal = True
         for position in range(self.live_count):
             index = self.live[position]
             self.share[index] = self.weights[index] // divisor
+            self.equal = self.equal and self.share[index] == 1
             # turns due before `phase`: the k with (2k + 1) / (2 * share) < phase / 65536
             self.taken[index] = (2 * phase * self.share[index] + 65535) // 131072
             self.heap[position] = index
         self.heap_size = self.live_count
+        if self.equal:
+            self.at = 0
+            while self.at < self.heap_size and self.heap[self.at] < self.first:
+                self.at += 1
+            self.at %= self.heap_size
+            return 0
         for position in range(self.heap_size // 2 - 1, -1, -1):
             self.sink(position)
         return 0
@@ -71,6 +80,8 @@ class RoundRobin(Pool):
         """The earliest turn of a candidate that is allowed; the others keep theirs."""
         size: cython.int = self.heap_size
         index: cython.int = -1
+        if self.equal:
+            return self.go_round(tried, now_ms)
         while self.heap_size > 0:
             index = self.heap[0]
             if self.allowed(index, tried, now_ms):
@@ -87,6 +98,27 @@ class RoundRobin(Pool):
             self.rise(self.heap_size - 1)
         if index >= 0 and self.taken[index] > MANY_TURNS:
             self.prepare()
+        return index
+
+    def go_round(self, tried, now_ms):
+        """The next of equals that is allowed; those passed over are the next after it."""
+        passed: cython.int = 0
+        place: cython.int = self.at
+        index: cython.int = -1
+        while passed < self.heap_size:
+            index = self.heap[place]
+            if self.allowed(index, tried, now_ms):
+                break
+            passed += 1
+            place = place + 1 if place + 1 < self.heap_size else 0
+        if passed == self.heap_size:
+            return -1
+        while passed > 0:
+            passed -= 1
+            self.heap[place] = self.heap[place - 1 if place > 0 else self.heap_size - 1]
+            place = place - 1 if place > 0 else self.heap_size - 1
+        self.heap[self.at] = index
+        self.at = self.at + 1 if self.at + 1 < self.heap_size else 0
         return index
 
     def before(self, left, right):

@@ -15,7 +15,8 @@ cdef class PeerConnections:
 cdef class Pools(Lender):
     cdef Services services
     cdef list known                        # of PeerConnections
-    cdef readonly long long opened, reused, idle_count
+    cdef readonly long long opened, reused, idle_count, waiting_count
+    cdef long long forgot_ms
     cdef dict dialing                      # H1Upstream or OriginStream -> Exchange
     cdef PeerConnections of(self, Peer peer)
     cdef H1Upstream idle_one(self, PeerConnections connections)

@@ -51,6 +51,7 @@ from cython.cimports.worker.plane.syscalls import (
 from cython.cimports.worker.plane.tls_dial import holds_bytes, tls_dial
 
 SURPLUS_MS = cython.declare(cython.longlong, 1000)  # how long those beyond `idle_upstream` may stay
+FORGET_MS = cython.declare(cython.longlong, 1000)  # how often peers that are no more are looked for
 
 
 @cython.cclass
@@ -276,12 +277,14 @@ class Pools(Lender):
         x.state = X_QUEUED
         x.queued_ms = self.services.host.now_ms
         connections.waiting.append(x)
+        self.waiting_count += 1
         self.services.cells.queued(x.route.pool.queue_cell, 1)
         return 0
 
     def unqueue(self, connections, x):
         """Its waiting is over, whatever comes next."""
         connections.waiting.remove(x)
+        self.waiting_count -= 1
         x.state = X_DIALING
         x.record.queue_us += (self.services.host.now_ms - x.queued_ms) * 1000
         self.services.cells.queued(x.route.pool.queue_cell, -1)
@@ -324,21 +327,24 @@ class Pools(Lender):
         """Places that other workers gave up, and those whose time in the queue is over."""
         x: Exchange
         connections: PeerConnections
-        for connections in self.known:
+        now_ms: cython.longlong = self.services.host.now_ms
+        for connections in self.known if self.waiting_count else ():
             if not connections.waiting:
                 continue
             self.serve_waiting(connections)
             while connections.waiting:
                 x = connections.waiting[0]
-                if self.services.host.now_ms - x.queued_ms < x.route.pool.queue_ms:
+                if now_ms - x.queued_ms < x.route.pool.queue_ms:
                     break
                 self.unqueue(connections, x)
                 x.refuse(503, END_QUEUE_FULL, "no place at a peer became free in time")
-        self.known = [
-            connections
-            for connections in self.known
-            if connections.open or connections.waiting or not connections.peer.retired
-        ]
+        if now_ms - self.forgot_ms >= FORGET_MS:
+            self.forgot_ms = now_ms
+            self.known = [
+                connections
+                for connections in self.known
+                if connections.open or connections.waiting or not connections.peer.retired
+            ]
         return 0
 
     def close_idle(self):
