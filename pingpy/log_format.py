@@ -18,7 +18,10 @@ VARIABLES = {
     "generation": "generation",
     "host": "host",
     "hostname": "hostname",
+    "http2": "http2",
+    "http2_stream_id": "http2_stream_id",
     "https": "https",
+    "lb_policy": "lb_policy",
     "listener": "listener",
     "method": "request_method",
     "msec": "msec",
@@ -42,6 +45,7 @@ VARIABLES = {
     "server_name": "host",
     "server_port": "server_port",
     "server_protocol": "server_protocol",
+    "ssl_alpn_protocol": "ssl_alpn_protocol",
     "ssl_cipher": "ssl_cipher",
     "ssl_client_s_dn": "ssl_client_s_dn",
     "ssl_client_verify": "ssl_client_verify",
@@ -52,6 +56,7 @@ VARIABLES = {
     "termination": "termination",
     "time_iso8601": "time_iso8601",
     "time_local": "time_local",
+    "trace_id": "trace_id",
     "upstream_addr": "upstream_addr",
     "upstream_bytes_received": "upstream_bytes_received",
     "upstream_bytes_sent": "upstream_bytes_sent",
@@ -65,7 +70,7 @@ VARIABLES = {
     "worker": "worker",
 }
 # Families: the rest of the name is a header's, with _ for -.
-HEADER_FAMILIES = ("upstream_http_", "sent_http_", "http_")
+HEADER_FAMILIES = ("upstream_http_", "upstream_trailer_", "sent_http_", "http_")
 
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '

@@ -13,7 +13,6 @@ from pingpy import __version__
 from pingpy.app import ProxyApp, WorkerInfo
 from pingpy.config.plan import Plan
 from pingpy.config.resolve import resolve
-from pingpy.config.resolved import Resolved
 from pingpy.config.schema import Config
 from pingpy.control import WorkerContext
 from pingpy.loading import load_class
@@ -32,16 +31,9 @@ from worker.plane.pick import Peer
 from worker.plane.plane import Plane
 from worker.policy.metrics import Metrics
 from worker.policy.origin_tls import OriginTls
+from worker.policy.pages import Pages
 from worker.policy.resolver import DirectoryWatch, needed_names
-from worker.policy.responders import (
-    HEALTH_PATH,
-    READY_PATH,
-    allowed,
-    healthz,
-    only_loopback,
-    readyz,
-)
-from worker.policy.tables import BuiltIn, compile_tables
+from worker.policy.tables import compile_tables
 from worker.settings import (
     announced_listeners,
     announcing,
@@ -74,12 +66,15 @@ class Serving:
         self._runner = HookRunner(asyncio.get_running_loop(), self._report)
         origin_tls = OriginTls(context.secrets)
         hooks = self.code.of_rules(resolved)
+        pages = Pages.of(resolved.metrics, Metrics(region, cells).respond, lambda: life.serves)
         self.tables = compile_tables(
             resolved,
             cells,
             worker=context.slot,
             workers=context.worker_count,
-            built_in=_pages(resolved, life, Metrics(region, cells)),
+            built_in=pages.everywhere,
+            aside=pages.apart,
+            aside_from=sum(not listener.pages_only for listener in plan.listeners),
             hooks=hooks,
             origin_tls=origin_tls,
             load_balancer=lambda name: _balancer(name, context.source.folder),
@@ -89,6 +84,7 @@ class Serving:
         cells.name_listeners(listeners)
         self.log.name_listeners(listeners)
         self.log.name_routes([label.encode() for label in self.tables.labels])
+        self.log.name_policies([policy.encode() for policy in self.tables.policies])
         events = WorkerEvents(self._runner, cells, Peer, time.monotonic, origin_tls.verified)
         self.plane = _plane(config, plan, cells, events)
         self._use_tls(config, plan)
@@ -144,22 +140,6 @@ def _plane(config: Config, plan: Plan, cells: Cells, events: WorkerEvents) -> Pl
     if network.io_uring:
         plane.use_io_uring()
     return plane
-
-
-def _pages(resolved: Resolved, life: Lifecycle, metrics: Metrics) -> list[BuiltIn]:
-    """Pages of our own, before every rule."""
-    pages = [
-        BuiltIn(HEALTH_PATH, "healthz", healthz),
-        BuiltIn(READY_PATH, "readyz", readyz(lambda: life.serves)),
-    ]
-    if resolved.metrics is not None:
-        path, allow = resolved.metrics.path, resolved.metrics.allow
-        if only_loopback(allow):
-            pages.append(BuiltIn(path, "metrics", metrics.respond))
-        else:
-            responder = allowed(allow, metrics.respond)
-            pages.append(BuiltIn(path, "metrics", responder, loopback_only=False))
-    return pages
 
 
 def _balancer(name: str, folder: Path) -> Any:

@@ -65,10 +65,12 @@ def announcing(network: Network) -> tuple[str, ...]:
 
 
 def announced_listeners(network: Network, plans: Sequence[ListenerPlan]) -> frozenset[int] | None:
-    """The numbers of the listeners where that holds; None: everywhere."""
+    """The numbers of the listeners where that holds; None: everywhere. Never those that serve pages alone."""
     header = network.proxy_protocol
-    if header is None or not header.listeners:
+    if header is None:
         return None
+    if not header.listeners:
+        return frozenset(number for number, plan in enumerate(plans) if not plan.pages_only)
     wanted = {
         (a.host, a.port, a.unix_path) for text in header.listeners for a in parse_listen(text)
     }

@@ -74,18 +74,30 @@ def _listeners(config: Config) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for index, text in enumerate(network.listen):
         path: Path = ("network", "listen", index)
-        addresses = parse_listen(text)
-        for address in addresses:
-            if address.text in seen:
-                first = seen[address.text]
-                also = "" if first in (text, address.text) else f' (as "{first}")'
-                yield Finding(path, f"{address.text} is listened on twice{also}", "remove one")
-                break
-            seen[address.text] = text
-        if addresses[0].scheme != "https":
-            continue
-        if not has_certificate:
+        yield from _listened_twice(path, text, seen)
+        if parse_listen(text)[0].scheme == "https" and not has_certificate:
             yield Finding(path, f"{text} has no certificate", "set ssl_certificate and its key")
+    metrics = config.metrics
+    for index, text in enumerate(metrics.listen):
+        path = ("metrics", "listen", index)
+        yield from _listened_twice(path, text, seen)
+        if text.startswith("https://"):
+            advice = f'write "{text.removeprefix("https://")}"; on loopback or an inner network'
+            yield Finding(path, "the metrics page is plain HTTP on a listener of its own", advice)
+    if metrics.listen and not metrics.enabled:
+        path = ("metrics", "listen")
+        yield warning(path, "nothing is served there: enabled = false", on_key=True)
+
+
+def _listened_twice(path: Path, text: str, seen: dict[str, str]) -> Iterator[Finding]:
+    """Whether an address was there before; `seen` has the entry that it came from, and learns this one's."""
+    for address in parse_listen(text):
+        if address.text in seen:
+            first = seen[address.text]
+            also = "" if first in (text, address.text) else f' (as "{first}")'
+            yield Finding(path, f"{address.text} is listened on twice{also}", "remove one")
+            break
+        seen[address.text] = text
 
 
 def _certificates(config: Config) -> Iterator[Finding]:

@@ -219,7 +219,7 @@ def _grpc(config: Config) -> Iterator[Finding]:
 def _metrics_page(config: Config) -> Iterator[Finding]:
     """The page is served before any rule, so a rule for its path never sees those who may read it."""
     page = config.metrics.path
-    if not config.metrics.enabled:
+    if not config.metrics.enabled or config.metrics.listen:
         return
     for index, rule in enumerate(config.proxy.rules):
         if page in rule.path:

@@ -41,7 +41,6 @@ LATER: dict[str, frozenset[str]] = {
     "proxy.rules": _ROUTE_KEYS,
     "load_balancing": frozenset({"discovery", "outlier", "slow_start", "sticky"}),
     "pools": frozenset({"discovery", "outlier", "slow_start", "sticky"}),
-    "metrics": frozenset({"listen"}),
     "log": frozenset({"journald", "syslog"}),
 }
 

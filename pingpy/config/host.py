@@ -74,8 +74,12 @@ def _name_of(uid: int) -> str:
 def _listen_paths(config: Config) -> dict[str, Path]:
     """The key that each listener comes from."""
     return {
-        address.text: ("network", "listen", index)
-        for index, text in enumerate(config.network.listen)
+        address.text: (table, "listen", index)
+        for table, listen in (
+            ("network", config.network.listen),
+            ("metrics", config.metrics.listen),
+        )
+        for index, text in enumerate(listen)
         for address in parse_listen(text)
     }
 

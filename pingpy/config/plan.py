@@ -31,6 +31,7 @@ class ListenerPlan:
     scheme: ListenerScheme
     backlog: int
     mode: Literal["slots", "shared"]
+    pages_only: bool = False  # for the metrics page and its like; these come last
 
     @property
     def text(self) -> str:
@@ -175,7 +176,9 @@ def listeners(config: Config, workers: int) -> tuple[ListenerPlan, ...]:
     network = config.network
     mode = network.reuse_port or ("slots" if workers > 1 else "shared")
     found: list[ListenerPlan] = []
-    for text in network.listen:
+    pages = config.metrics.listen if config.metrics.enabled else ()
+    entries = [(text, False) for text in network.listen] + [(text, True) for text in pages]
+    for text, pages_only in entries:
         for address in parse_listen(text):
             kind: Literal["tcp4", "tcp6", "unix"] = (
                 "unix" if address.unix_path else "tcp6" if ":" in address.host else "tcp4"
@@ -187,10 +190,11 @@ def listeners(config: Config, workers: int) -> tuple[ListenerPlan, ...]:
                     host=address.host,
                     port=address.port,
                     unix_path=address.unix_path,
-                    scheme=address.scheme,
+                    scheme="http" if pages_only else address.scheme,
                     backlog=network.backlog,
                     # SO_REUSEPORT does not exist for Unix sockets.
                     mode="shared" if kind == "unix" else mode,
+                    pages_only=pages_only,
                 )
             )
     return tuple(found)

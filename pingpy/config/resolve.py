@@ -20,7 +20,7 @@ from pingpy.config.resolved import (
     ResolvedRule,
     RouteTimeouts,
 )
-from pingpy.config.schema import Config
+from pingpy.config.schema import Config, Metrics
 from pingpy.config.schema_routing import Proxy, RouteDefaults, Rule
 
 HeaderTable = Mapping[str, tuple[str, ...]]
@@ -39,13 +39,20 @@ def resolve(config: Config) -> Resolved:
         label = _unique(_label(conditions), labels)
         rules.append(merge.rule(index, label, rule, conditions))
     no_match = merge.rule(len(rules), _unique("default", labels), Rule(), Conditions())
-    metrics = config.metrics
     return Resolved(
         rules=tuple(rules),
         no_match=no_match,
-        metrics=ResolvedMetrics(metrics.path, metrics.allow) if metrics.enabled else None,
+        metrics=_metrics(config.metrics),
         pools=pools.used(),
     )
+
+
+def _metrics(table: Metrics) -> ResolvedMetrics | None:
+    """A listener of its own is the door already; `allow` narrows it only where somebody wrote it."""
+    if not table.enabled:
+        return None
+    allow = None if table.listen and "allow" not in table.model_fields_set else table.allow
+    return ResolvedMetrics(table.path, allow, bool(table.listen))
 
 
 class _Merger:

@@ -190,7 +190,8 @@ class ResolvedMetrics:
     """The metrics page: where, for whom; None in its place means off."""
 
     path: str
-    allow: tuple[str, ...]  # networks, "loopback", "unix"
+    allow: tuple[str, ...] | None  # networks, "loopback", "unix"; None: everybody
+    apart: bool = False  # on listeners of its own and nowhere else
 
 
 @dataclass(frozen=True, slots=True)

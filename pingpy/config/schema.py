@@ -257,12 +257,18 @@ class Metrics(Table):
     """The page of counters for Prometheus."""
 
     enabled: bool = Field(default=True, description="serve it on every listener, before any rule")
+    listen: Annotated[tuple[Listen, ...], ListedText] = Field(
+        default=(),
+        description="addresses of its own, as in [network], plain HTTP; the page, /healthz and /readyz "
+        "are all there is, and the page is no longer on the other listeners",
+    )
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = Field(
         default="/metrics", description="its path"
     )
     allow: Networks = Field(
         default=("loopback", "unix"),
-        description="who may read it; a forwarded request never is loopback",
+        description="who may read it; a forwarded request never is loopback. With `listen` the "
+        "default is everybody who can reach those addresses",
     )
 
 

@@ -272,6 +272,22 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             ["3:8: warning: /metrics is the metrics page for those that [metrics] allows"],
         ),
         (
+            '[network]\nlisten = ":80"\n[metrics]\nlisten = ["127.0.0.1:9090", "0.0.0.0:80"]\n',
+            ['4:29: 0.0.0.0:80 is listened on twice (as ":80")'],
+        ),
+        (
+            '[metrics]\nlisten = ["127.0.0.1:9090", "127.0.0.1:9090"]\n',
+            ["2:29: 127.0.0.1:9090 is listened on twice"],
+        ),
+        (
+            '[metrics]\nlisten = "https://127.0.0.1:9090"\n',
+            ["2:10: the metrics page is plain HTTP on a listener of its own"],
+        ),
+        (
+            '[metrics]\nenabled = false\nlisten = "127.0.0.1:9090"\n',
+            ["3:1: warning: nothing is served there: enabled = false"],
+        ),
+        (
             RULE + 'grpc = true\nupstream_protocol = "http1"\n',
             ["4:21: gRPC needs HTTP/2 to the origin"],
         ),
@@ -302,6 +318,7 @@ def test_a_mistake_between_keys(text, expected):
     [
         POOL + USE_POOL,
         RULE + 'path = "/metrics"\n[metrics]\nenabled = false\n',
+        RULE + 'path = "/metrics"\n[metrics]\nlisten = ["127.0.0.1:9090", "unix:/run/m.sock"]\n',
         BACKEND + '[[proxy.rules]]\nupstream = "one"\n',
         BACKEND + '[[proxy.rules]]\nupstream = "http://one"\n',
         BACKEND + 'group = "g"\n[[proxy.rules]]\nupstream = "g"\n',

@@ -39,7 +39,7 @@ DURATION = 'a duration is a number of seconds, or a string such as "250ms", "10s
         ("[proxi]\na = 1\n", '1:1: unknown key "proxi" at the top level | did you mean "proxy"?'),
         (
             'listen = [":80"]\n',
-            '1:1: unknown key "listen" at the top level | "listen" belongs to [network]',
+            '1:1: unknown key "listen" at the top level | "listen" belongs to [network] or [metrics]',
         ),
         (
             '[global]\nssl_certificate = "x"\n',

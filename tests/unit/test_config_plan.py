@@ -31,6 +31,18 @@ def test_one_worker_needs_no_slots_unless_told_so():
     assert planned('[network]\nreuse_port = "shared"\n').listeners[0].mode == "shared"
 
 
+def test_listeners_of_the_metrics_come_last_and_speak_plain_http():
+    text = '[network]\nlisten = ":80"\n[metrics]\nlisten = ["127.0.0.1:8443", "unix:/m.sock"]\n'
+    found = planned(text).listeners
+    assert [(p.id, p.scheme, p.pages_only) for p in found] == [
+        ("tcp4/0.0.0.0:80", "auto", False),
+        ("tcp6/[::]:80", "auto", False),
+        ("tcp4/127.0.0.1:8443", "http", True),
+        ("unix:/m.sock", "http", True),
+    ]
+    assert len(planned(text + "enabled = false\n").listeners) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "count"),
     [

@@ -292,7 +292,8 @@ def test_labels_tell_rules_apart():
 def test_metrics_can_be_moved_and_switched_off():
     assert resolved("[metrics]\nenabled = false").metrics is None
     found = resolved('[metrics]\npath = "/m"\nallow = "10.0.0.0/8"').metrics
-    assert (found.path, found.allow) == ("/m", ("10.0.0.0/8",))
+    assert (found.path, found.allow, found.apart) == ("/m", ("10.0.0.0/8",), False)
+    assert resolved("").metrics.allow == ("loopback", "unix")
 
 
 def test_a_bound_on_bodies_is_optional():

@@ -19,7 +19,8 @@ from worker.plane.table_doors import Exchange
 ARENA = Arena()
 REQUEST = (
     b"POST /a/b?x=1&y HTTP/1.1\r\nHost: Example.com:8080\r\nUser-Agent: agent/1.0\r\n"
-    b"Referer: http://r/\r\nAuthorization: Basic YWxhZGRpbjpvcGVu\r\nX-A: 1\r\nX-A: 2\r\n\r\n"
+    b"Referer: http://r/\r\nAuthorization: Basic YWxhZGRpbjpvcGVu\r\nX-A: 1\r\nX-A: 2\r\n"
+    b"Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n"
 )
 RESPONSE = b"HTTP/1.1 200 OK\r\nX-Up: yes\r\nContent-Length: 0\r\n\r\n"
 CONSTANT = {"generation": b"7", "worker": b"3", "pid": b"42", "hostname": b"here"}
@@ -63,6 +64,7 @@ def written(form, exchange=None, tmp_path="/dev/shm", head=True):
     log = AccessLog(parse_format(form), os.dup(fd), None, CONSTANT)
     log.name_listeners(["127.0.0.1:8080"])
     log.name_routes([b"first", b"/a/*"])
+    log.name_policies([b"", b"least_conn"])
     (exchange or sample()).log(log, head)
     log.close()
     os.lseek(fd, 0, os.SEEK_SET)
@@ -87,7 +89,10 @@ VALUES = {
     "generation": "7",
     "host": "Example.com",
     "hostname": "here",
+    "http2": "-",
+    "http2_stream_id": "-",
     "https": "-",
+    "lb_policy": "least_conn",
     "listener": "127.0.0.1:8080",
     "msec": "1790000000.128",
     "pid": "42",
@@ -108,6 +113,7 @@ VALUES = {
     "server_addr": "127.0.0.1:8080",
     "server_port": "8080",
     "server_protocol": "HTTP/1.1",
+    "ssl_alpn_protocol": "-",
     "ssl_cipher": "-",
     "ssl_client_s_dn": "-",
     "ssl_client_verify": "-",
@@ -118,6 +124,7 @@ VALUES = {
     "termination": "ok",
     "time_iso8601": "2026-09-21T14:13:20+00:00",
     "time_local": "21/Sep/2026:14:13:20 +0000",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     "upstream_addr": "10.0.0.1:80, 10.0.0.2:80",
     "upstream_bytes_received": "0, 1290",
     "upstream_bytes_sent": "0, 90",
@@ -137,7 +144,7 @@ def test_each_variable(name):
 
 
 def test_every_variable_has_a_step_or_a_constant():
-    families = {"http_", "sent_http_", "upstream_http_"}
+    families = {"http_", "sent_http_", "upstream_http_", "upstream_trailer_"}
     assert set(VARIABLES.values()) == (set(STEPS) - families) | set(CONSTANTS)
 
 

@@ -170,6 +170,15 @@ def test_a_built_in_page_comes_first_but_not_for_forwarded_requests():
     assert int(exchange("/metrics").match_rules(routes).label) == 0
 
 
+def test_a_page_for_loopback_is_no_page_for_others():
+    page = Route(b"99", loopback_only=True)
+    routes = table(Conditions(), built_in=[(b"/metrics", page)])
+    assert int(exchange("/metrics").match(routes, True).label) == 99
+    assert int(exchange("/metrics").match(routes, False).label) == 0
+    open_page = table(Conditions(), built_in=[(b"/metrics", Route(b"98"))])
+    assert int(exchange("/metrics").match(open_page, False).label) == 98
+
+
 def test_the_normalised_path_decides():
     rules = table(Conditions(paths=("/api/*",)))
     assert found(rules, target="/x", path=b"/api/y") == 0

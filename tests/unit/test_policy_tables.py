@@ -290,6 +290,7 @@ def test_backslashes_in_a_template_with_stars_are_themselves():
 def test_built_in_pages_and_the_labels_of_all_routes(cells):
     tables = compiled(cells, SEED, built_in=[BuiltIn("/metrics", "metrics", lambda session: None)])
     page = route(tables, "GET /metrics HTTP/1.1")
+    assert tables.policies == ["round_robin", "least_conn", "round_robin", ""]
     assert page.reply_kind == REPLY_PYTHON
     assert page.loopback_only
     assert tables.labels == ["/api/*", "x-forwarded-for", "default", "metrics"]

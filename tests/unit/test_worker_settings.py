@@ -45,7 +45,13 @@ def announced(lines):
 
 def test_where_proxy_headers_are_expected():
     assert announced("") == ((), None)
-    assert announced('proxy_protocol = "10.0.0.0/8"') == (("10.0.0.0/8",), None)
-    assert announced('proxy_protocol = true\ntrusted_proxies = "loopback"') == (("loopback",), None)
+    all_four = {0, 1, 2, 3}
+    assert announced('proxy_protocol = "10.0.0.0/8"') == (("10.0.0.0/8",), all_four)
+    metrics = '[metrics]\nlisten = "127.0.0.1:9090"'
+    assert announced(f'proxy_protocol = "loopback"\n{metrics}') == (("loopback",), all_four)
+    assert announced('proxy_protocol = true\ntrusted_proxies = "loopback"') == (
+        ("loopback",),
+        all_four,
+    )
     table = '[network.proxy_protocol]\nfrom = ["loopback", "unix"]\nlisteners = [":80", "unix:/w"]'
     assert announced(table) == (("loopback", "unix"), {0, 1, 3})

@@ -13,6 +13,12 @@ from cython.cimports.libc.string import strlen
 from cython.cimports.worker.plane.h1_parse import F_AUTHORIZATION, F_REFERER, F_USER_AGENT
 from cython.cimports.worker.plane.hashing import lower
 from cython.cimports.worker.plane.log_buffer import LineBuffer
+from cython.cimports.worker.plane.log_text import (
+    put_further,
+    put_secured,
+    put_trace_id,
+    put_trailer,
+)
 
 from worker.plane.hashing import name_hash
 
@@ -27,14 +33,15 @@ STEPS = {
             "remote_addr remote_port realip_remote_addr request_id listener server_port server_addr",
         ),
         (8, "route scheme https termination time_local time_iso8601 server_protocol"),
+        (15, "lb_policy http2 http2_stream_id"),
         (20, "status body_bytes_sent bytes_sent request_length connection connection_requests"),
         (26, "retries request_time queue_time msec"),
         (30, "ssl_protocol ssl_cipher ssl_server_name ssl_client_s_dn"),
-        (34, "ssl_session_reused ssl_client_verify"),
-        (40, "request request_method request_uri uri args host remote_user http_"),
+        (34, "ssl_session_reused ssl_client_verify ssl_alpn_protocol"),
+        (40, "request request_method request_uri uri args host remote_user http_ trace_id"),
         (60, "upstream_addr upstream_status upstream_connect_time upstream_header_time"),
         (64, "upstream_response_time upstream_bytes_sent upstream_bytes_received"),
-        (80, "sent_http_ upstream_http_"),
+        (80, "sent_http_ upstream_http_ upstream_trailer_"),
     )
     for offset, name in enumerate(names.split())
 }
@@ -73,7 +80,7 @@ class AccessLog(LineBuffer):
         LineBuffer.__init__(self, fd, cells, form.escape == "json")
         self.endings = list(ENDINGS)
         self.second = -1
-        self.listeners, self.routes, self.ports = [], [], []
+        self.listeners, self.routes, self.ports, self.policies = [], [], [], []
         self.names = []
         self.compile(form.pieces, {"upstream_cache_status": b"-", **(constants or {})})
 
@@ -90,9 +97,9 @@ class AccessLog(LineBuffer):
                 else:
                     rows.append([0, len(text), len(piece)])
                 text += piece
-            elif name.endswith("_http_") or name == "http_":
+            elif name.endswith("_") or name == "trace_id":
                 rows.append([STEPS[name], len(self.names), 0])
-                self.names.append(piece)
+                self.names.append(piece or b"traceparent")
             else:
                 rows.append([STEPS[name], 0, 0])
         self.steps = array.array("i", [number for row in rows for number in row])
@@ -112,6 +119,10 @@ class AccessLog(LineBuffer):
     def name_routes(self, labels):
         """What Record.route counts through, as bytes."""
         self.routes = list(labels)
+
+    def name_policies(self, names):
+        """By Record.route: the algorithm that picks the peer, as bytes; empty where there is none."""
+        self.policies = list(names)
 
     # ---- lines
 
@@ -134,7 +145,7 @@ class AccessLog(LineBuffer):
             elif what < 30:
                 self.number_step(what, record)
             elif what < 40:
-                self.secure_step(what, record)
+                put_secured(self, what, record)
             elif what < 60:
                 if request == cython.NULL:
                     self.put_absent()
@@ -144,6 +155,8 @@ class AccessLog(LineBuffer):
                 self.attempt_step(what, record)
             elif response == cython.NULL:
                 self.put_absent()
+            elif what == L_UPSTREAM_TRAILER:
+                put_trailer(self, arena, record, place)
             else:
                 self.put_fields(arena, response, place)
         return self.end_line()
@@ -230,26 +243,10 @@ class AccessLog(LineBuffer):
                 if record.minor >= 20
                 else (b"HTTP/1.0" if record.minor == 0 else b"HTTP/1.1")
             )
+        if what >= 15:
+            return put_further(self, what, record)
         self.set_second((record.wall_us + record.ended_us - record.started_us) // 1000000)
         return self.put_bytes(self.time_local if what == 12 else self.time_iso8601)
-
-    def secure_step(self, what, record):
-        """What TLS agreed on; absent on a plain connection."""
-        if record.secured == cython.NULL:
-            return self.put_absent()
-        if what == 30:
-            return self.put_text(record.secured.version)
-        if what == 31:
-            return self.put_text(record.secured.cipher)
-        if what == 32:
-            return self.put_text(record.secured.server_name)
-        if what == 33:
-            return self.put_text(record.secured.client_name)
-        if what == 34:
-            return self.put_bytes(b"r" if record.secured.reused else b".")
-        if record.secured.client_name == cython.NULL:
-            return self.put_bytes(b"NONE")
-        return self.put_bytes(b"SUCCESS" if record.secured.verified else b"FAILED")
 
     def put_text(self, text):
         """A text that ends with a zero byte, or none."""
@@ -296,6 +293,8 @@ class AccessLog(LineBuffer):
             return self.put_value(arena, start + head.authority, self.host_size(arena, head))
         if what == 46:
             return self.put_user(arena, head)
+        if what == 48:
+            return put_trace_id(self, arena, head, name)
         return self.put_fields(arena, head, name)
 
     def host_size(self, arena, head):

@@ -24,6 +24,8 @@ class AccessLog:
         """What Record.listener counts through ("0.0.0.0:80")."""
     def name_routes(self, labels: Iterable[bytes]) -> None:
         """What Record.route counts through."""
+    def name_policies(self, names: Iterable[bytes]) -> None:
+        """The algorithms of these routes' pools; empty where there is none."""
     def set_fd(self, fd: int) -> None:
         """Write to another descriptor from now on; the old one gets what is collected, and is closed."""
     def write_out(self) -> None:

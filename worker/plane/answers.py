@@ -32,6 +32,7 @@ def response_head(x):
 def keep_response_head(x):
     """The log or a parked hook needs the head after this turn."""
     arena = x.services.arena
+    x.record.trailers_size = 0
     if not x.response_block:
         x.response_block = arena.alloc(x.response.size)
         arena.copy(x.response_block, x.response.start, x.response.size)
@@ -63,6 +64,8 @@ def response_data(x, offset, size, last):
 
 def response_trailers(x, offset, size):
     """The end of a response body that has trailers."""
+    x.record.trailers = offset  # the log line is written before they go
+    x.record.trailers_size = size
     x.down.send_trailers(x, offset, size)
     if x.state == X_ANSWERING:
         return answered(x)

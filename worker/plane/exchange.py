@@ -205,7 +205,7 @@ class Exchange:
         record.ending = END_OK
         record.status = 0
         record.route = -1
-        record.attempts = 0
+        record.attempts = record.hook_peer = 0
         record.queue_us = record.body_bytes_sent = record.bytes_sent = 0
         record.request_id_size = 0
         self.body_seen = 0
@@ -219,9 +219,11 @@ class Exchange:
     def find_route(self):
         """Which rule the request is under; then its filters, then its peer."""
         services: Services = self.services
+        routes: RouteTable = services.routes.of_listener(self.record.listener)
         path: cython.longlong = self.request.start + self.request.path
         size: cython.int = self.request.path_size
-        if services.guard is not None and services.guard.is_misdirected(
+        guard: TlsServer = services.guard if routes is services.routes else None
+        if guard is not None and guard.is_misdirected(
             services.arena, cython.address(self.request), self.record.secured
         ):
             return self.refuse(421, END_BAD_REQUEST, "the host wants a client certificate")
@@ -230,11 +232,9 @@ class Exchange:
             if size < 0:
                 return self.refuse(400, END_BAD_REQUEST, "the path climbs above the root")
             path = services.path_memory
-        self.route = services.routes.match(services.arena, cython.address(self.request), path, size)
-        if self.route is not None and self.route.loopback_only and not self.loopback:
-            self.route = services.routes.match_rules(
-                services.arena, cython.address(self.request), path, size
-            )
+        self.route = routes.match(
+            services.arena, cython.address(self.request), path, size, self.loopback
+        )
         if self.route is None:
             return self.refuse(404, END_NO_ROUTE, "no rule matches and there is no default pool")
         self.record.route = self.route.index

@@ -247,6 +247,7 @@ class H2Downstream(H2Connection):
         # Of one length, and nobody reads it but the log.
         self.services.arena.put(x.request.start + x.request.line_size - 8, b"HTTP/2.0")
         x.request.minor = 20
+        x.record.stream = cython.cast(cython.int, stream.id)
         self.front.started_us = self.connection.host.now_us
         self.front.fill_record(x)
         stream.exchange = x
@@ -269,6 +270,7 @@ class H2Downstream(H2Connection):
         """A head that is none: RFC 9113 8.1.1 lets us answer before the stream is reset."""
         x.request.fault = 1
         x.request.minor = 20
+        x.record.stream = cython.cast(cython.int, stream.id)
         x.request.start = text
         x.request.size = cython.cast(cython.int, size)
         self.front.started_us = self.connection.host.now_us

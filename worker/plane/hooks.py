@@ -140,6 +140,7 @@ def use_answer(x: Exchange, phase: cython.int, answer: object) -> cython.int:
         return PHASE_GO_ON
     if phase == PH_PEER:
         x.chosen = x.services.peer_for(answer)
+        x.record.hook_peer = 1
         return PHASE_GO_ON
     lines = b"".join(
         [

@@ -28,6 +28,7 @@ cdef struct Secured:
     const char* version                    # "TLSv1.3"
     const char* cipher
     const char* server_name                # what the client asked for (SNI); NULL: nothing
+    const char* protocol                   # what ALPN agreed on; NULL: nothing
     const char* client_name                # the subject of a client's certificate; NULL: none was shown
     bint reused                            # the session was resumed
     bint verified                          # the peer showed a certificate, and it is good
@@ -56,7 +57,11 @@ cdef struct Record:
     int minor                     # of the downstream protocol; 20 for HTTP/2
     int route                     # index in the route table, -1 for none
     int listener
+    int hook_peer                 # 1: a hook named the peer, no pool's algorithm picked it
     int attempts
+    int stream                    # of HTTP/2: set where minor is 20
+    long long trailers            # of the origin's answer: field lines; valid where the log keeps the answer's head
+    long long trailers_size
     int connection_requests       # which request on its connection this is, from 1
     long long connection_id
     int client_port

@@ -56,9 +56,12 @@ cdef class RouteTable:
     cdef list built_in                          # (path, Route): metrics and the like, before every rule
     cdef list built_in_paths
     cdef int built_in_count
+    cdef RouteTable aside                       # None, or what the listeners from this number on serve: pages of our own alone
+    cdef int aside_from
+    cdef RouteTable of_listener(self, int listener)
     # The first rule in file order that matches; the default route (or None: 404) when none does.
     # `path`,`path_size`: the normalised path, anywhere in the arena.
-    # A built-in route may come first (never for a request with X-Forwarded-For when it is loopback_only). When the
-    # client is not on loopback and route.loopback_only is set, ask match_rules() instead.
-    cdef Route match(self, Arena arena, Head* head, long long path, int path_size)
+    # A built-in route may come first; when it is loopback_only, for requests alone that come from this host (`loopback`)
+    # and have no X-Forwarded-For.
+    cdef Route match(self, Arena arena, Head* head, long long path, int path_size, bint loopback)
     cdef Route match_rules(self, Arena arena, Head* head, long long path, int path_size)

@@ -145,8 +145,17 @@ class Route:
 class RouteTable:
     """All routes in file order, what comes before them and what comes last."""
 
-    def __init__(self, routes, rules: RuleSet, *, default=None, built_in=()):
-        """`routes`: one per rule, in order; `built_in`: (exact path, Route) pairs. Numbers every route."""
+    def __init__(
+        self,
+        routes,
+        rules: RuleSet,
+        *,
+        default=None,
+        built_in=(),
+        aside: RouteTable = None,
+        aside_from: cython.int = 0,
+    ):
+        """`routes`: one per rule, in order; `built_in`: (exact path, Route) pairs. Numbers all, those `aside` too."""
         self.routes = list(routes)
         self.has_tunnels = True in [route.websocket for route in [*self.routes, default] if route]
         if len(self.routes) != rules.count:
@@ -159,10 +168,18 @@ class RouteTable:
         if default is not None and default not in self.routes:
             self.routes.append(default)
         self.routes.extend(self.built_in)
+        self.aside = aside
+        self.aside_from = aside_from
+        if aside is not None:
+            self.routes.extend(aside.built_in)
         for index, route in enumerate(self.routes):
             cython.cast(Route, route).index = index
 
-    def match(self, arena, head, path, path_size):
+    def of_listener(self, listener):
+        """The table for requests that came in there."""
+        return self if self.aside is None or listener < self.aside_from else self.aside
+
+    def match(self, arena, head, path, path_size, loopback):
         """A built-in route, the first rule that matches, the default route, or None."""
         index: cython.int
         place: cython.int
@@ -177,9 +194,8 @@ class RouteTable:
                     break
             else:
                 route = self.built_in[index]
-                if not (
-                    route.loopback_only
-                    and head.first[cython.cast(cython.int, F_X_FORWARDED_FOR)] >= 0
+                if not route.loopback_only or (
+                    loopback and head.first[cython.cast(cython.int, F_X_FORWARDED_FOR)] < 0
                 ):
                     return route
         return self.match_rules(arena, head, path, path_size)

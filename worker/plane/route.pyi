@@ -67,4 +67,7 @@ class RouteTable:
         *,
         default: Route | None = None,
         built_in: Sequence[tuple[bytes, Route]] = (),
-    ) -> None: ...
+        aside: RouteTable | None = None,
+        aside_from: int = 0,
+    ) -> None:
+        """`aside`: a table of pages alone, for the listeners from this number on."""

@@ -79,6 +79,9 @@ class Exchange:
                     min(len(value), 128),
                 )
                 self.record.request_id_size = min(len(value), 128)
+            elif name == "trailers":
+                self.record.trailers = self.keep(value)
+                self.record.trailers_size = len(value)
             elif name not in NUMBERS:
                 raise TypeError(f"no such field: {name}")
         self.note_numbers(values)
@@ -103,6 +106,9 @@ class Exchange:
         )
         self.record.client_port = values.get("client_port", self.record.client_port)
         self.record.tls = values.get("tls", self.record.tls)
+        self.record.minor = values.get("minor", self.record.minor)
+        self.record.stream = values.get("stream", self.record.stream)
+        self.record.hook_peer = values.get("hook_peer", self.record.hook_peer)
 
     def attempt(
         self,
@@ -151,9 +157,11 @@ class Exchange:
         for attempt in range(self.record.attempts):
             cells.count_attempt(cython.address(self.record), attempt)
 
-    def match(self, table: RouteTable):
+    def match(self, table: RouteTable, loopback: cython.bint = True):
         """The route."""
-        return table.match(self.arena, cython.address(self.request), self.path, self.path_size)
+        return table.match(
+            self.arena, cython.address(self.request), self.path, self.path_size, loopback
+        )
 
     def match_rules(self, table: RouteTable):
         """The route, built-in ones aside."""
@@ -184,7 +192,7 @@ class Exchange:
         _turn: cython.int
         began = time.thread_time_ns()
         for _turn in range(times):
-            table.match(self.arena, cython.address(self.request), self.path, self.path_size)
+            table.match(self.arena, cython.address(self.request), self.path, self.path_size, True)
         return (time.thread_time_ns() - began) / times
 
     def time_log(self, log: AccessLog, times: cython.int):
@@ -216,7 +224,7 @@ NUMBERS = frozenset(
     (
         *("started_us", "wall_us", "ended_us", "queue_us", "request_bytes", "body_bytes_sent"),
         *("bytes_sent", "status", "ending", "method", "route", "listener", "connection_id"),
-        *("connection_requests", "client_port", "tls"),
+        *("connection_requests", "client_port", "tls", "minor", "stream", "hook_peer"),
     )
 )
 

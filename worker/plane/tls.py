@@ -259,6 +259,11 @@ class TlsStream(Layer):
         self.secured.reused = SSL_session_reused(self.ssl)
         self.secured.client_name = cython.NULL
         self.secured.verified = False
+        self.secured.protocol = cython.NULL
+        if self.alpn() == b"h2":
+            self.secured.protocol = b"h2"
+        elif self.alpn():  # the only other one that we speak
+            self.secured.protocol = b"http/1.1"
         if peer != cython.NULL:
             self.secured.verified = SSL_get_verify_result(self.ssl) == X509_V_OK
             if pingpy_name_line(X509_get_subject_name(peer), text, 512):

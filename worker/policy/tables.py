@@ -101,11 +101,18 @@ class Tables:
         self.table = table
         self.pools = {pool.resolved.name: pool for pool in pools}
         self._cells = cells
+        self._algorithms = {pool.pool.name: pool.resolved.algorithm for pool in pools}
 
     @property
     def labels(self) -> list[str]:
         """By Record.route: for metrics and the access log."""
         return [route.label.decode() for route in self.table.routes]
+
+    @property
+    def policies(self) -> list[str]:
+        """By Record.route: the algorithm that picks its peers, or nothing."""
+        pools = [route.pool for route in self.table.routes]
+        return [self._algorithms[pool.name] if pool is not None else "" for pool in pools]
 
     def update(self, answers: Answers) -> None:
         """Put the latest addresses of names in force."""
@@ -120,12 +127,15 @@ def compile_tables(
     worker: int = 0,
     workers: int = 1,
     built_in: Sequence[BuiltIn] = (),
+    aside: Sequence[BuiltIn] = (),
+    aside_from: int = 0,
     hooks: Mapping[int, Any] | None = None,
     load_balancer: Callable[[str], Any] | None = None,
     answers: Answers | None = None,
     origin_tls: OriginTls | None = None,
 ) -> Tables:
-    """Everything for one worker. `hooks`: bound phases by rule index; `load_balancer`: makes a "module:Class"."""
+    """Everything for one worker. `aside`: all that the listeners from number `aside_from` on serve. `hooks`: bound
+    phases by rule index; `load_balancer`: makes a "module:Class"."""
     secure = origin_tls or OriginTls({})
     pools = [
         PoolInForce(pool, _pool(pool, cells, worker, workers, load_balancer), cells, secure)
@@ -140,7 +150,9 @@ def compile_tables(
         routes,
         RuleSet(build([rule.conditions for rule in resolved.rules])),
         default=_route(resolved.no_match, by_name, edits, hooks or {}),
-        built_in=[(page.path.encode(), _page(page)) for page in built_in],
+        built_in=_pages(built_in),
+        aside=RouteTable([], RuleSet(build([])), built_in=_pages(aside)) if aside else None,
+        aside_from=aside_from,
     )
     tables = Tables(table, pools, cells)
     cells.name_routes(tables.labels)
@@ -213,13 +225,19 @@ def _route(
     )
 
 
-def _page(page: BuiltIn) -> Route:
-    return Route(
-        page.label.encode(),
-        reply_kind=REPLY_PYTHON,
-        responder=page.responder,
-        loopback_only=page.loopback_only,
-    )
+def _pages(pages: Sequence[BuiltIn]) -> list[tuple[bytes, Route]]:
+    return [
+        (
+            page.path.encode(),
+            Route(
+                page.label.encode(),
+                reply_kind=REPLY_PYTHON,
+                responder=page.responder,
+                loopback_only=page.loopback_only,
+            ),
+        )
+        for page in pages
+    ]
 
 
 def _edits(
