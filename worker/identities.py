@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from pingpy.config.crosscheck_identities import identity
 from pingpy.config.schema import Config, Tls
 from pingpy.errors import Complaint, ConfigError
 from pingpy.log import logger
@@ -31,7 +32,7 @@ def tls_server(
         return None
     together: dict[tuple[str, ...], list[Tls]] = {}
     for entry in entries:
-        together.setdefault(entry.server_name, []).append(entry)
+        together.setdefault(identity(entry), []).append(entry)
     made = {names: _identity(group, secrets) for names, group in together.items()}
     default = made.get((), next(iter(made.values())))
     seconds = config.network.ticket_lifetime

@@ -19,13 +19,14 @@ def check_upstream_certificates(
     """Findings about the CAs that are believed, and the certificates that are shown."""
     for path, table in tls_tables(config):
         if table.ca:
-            yield from _check_ca(folder / table.ca, (*path, "ca"))
+            yield from check_ca(folder / table.ca, (*path, "ca"))
         if table.certificate and table.key:
             places: tuple[Path, Path] = ((*path, "certificate"), (*path, "key"))
             yield from check_pair((table.certificate, table.key), places, folder, now)
 
 
-def _check_ca(file: FilePath, place: Path) -> Iterator[Finding]:
+def check_ca(file: FilePath, place: Path) -> Iterator[Finding]:
+    """Findings about a file of certificates that are believed."""
     try:
         text = file.read_text(encoding="latin-1")
     except OSError as error:

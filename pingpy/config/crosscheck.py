@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pingpy.config.addresses import parse_listen
+from pingpy.config.crosscheck_identities import check_identities
 from pingpy.config.crosscheck_pools import check_pools
 from pingpy.config.crosscheck_proxy_protocol import check_proxy_protocol
 from pingpy.config.crosscheck_rules import check_rules
@@ -38,6 +39,7 @@ def cross_check(config: Config, *, dead: bool = True) -> list[Finding]:
         *_aliases(config),
         *_listeners(config),
         *_certificates(config),
+        *check_identities(config),
         *check_proxy_protocol(config),
         *_health_checks(config),
         *_modules(config),
@@ -107,10 +109,6 @@ def _certificates(config: Config) -> Iterator[Finding]:
         if getattr(network, given) and not getattr(network, missing):
             message = f'"{given}" needs "{missing}"'
             yield Finding(("network", given), message, f"add {missing} to [network]", on_key=True)
-    for index, entry in enumerate(network.tls):
-        if entry.client_verify != "off" and entry.client_ca is None:
-            message = f'client_verify = "{entry.client_verify}" needs "client_ca"'
-            yield Finding(("network", "tls", index, "client_verify"), message, "name the CAs' file")
 
 
 def _health_checks(config: Config) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 
 from pingpy.config.as_user import complaints_as_user
 from pingpy.config.certificates import check_certificates
+from pingpy.config.certificates_clients import check_client_authorities
 from pingpy.config.certificates_upstream import check_upstream_certificates
 from pingpy.config.finding import Finding
 from pingpy.config.host import check_host
@@ -83,6 +84,7 @@ def rehearse(
         *examined.findings,
         *check_certificates(config, folder, datetime.now(UTC)),
         *check_upstream_certificates(config, folder, datetime.now(UTC)),
+        *check_client_authorities(config, folder),
         *check_host(config, the_plan, held),
         *(unresolved(config) if look_up_names else ()),
     ]

@@ -228,3 +228,26 @@ def test_a_renegotiation_is_refused_and_others_are_served(edge: Any) -> None:
     assert "no renegotiation" in found.text
     assert found.code != 0
     assert curl(edge, "exact.test").status == 200
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_session_of_one_name_is_not_resumed_under_another(edge: Any, version: str) -> None:
+    """Else whoever has been at a name that asks for nothing would be let in where a certificate must be shown."""
+    file = str(edge.directory / f"session{version}.pem")
+    request = "GET / HTTP/1.1\r\nHost: exact.test\r\nConnection: close\r\n\r\n"
+
+    def handshake(name: str, which: str, *own: str) -> Shown:
+        options = (version, "-ign_eof", "-servername", name, which, file, *own)
+        return s_client(edge, *options, say=request)
+
+    assert "200 OK" in handshake("exact.test", "-sess_out").text
+    assert "Reused, TLSv1" in handshake("exact.test", "-sess_in").text
+    for name in ("may.test", "www.wild.test", "nobody.test"):
+        found = handshake(name, "-sess_in")
+        assert "Reused, TLSv1" not in found.text
+        assert "200 OK" in found.text, found.text
+    assert "HTTP/1.1 " not in handshake("must.test", "-sess_in").text
+    pem = str(edge.directory / "good.pem")
+    own = ("-cert", pem, "-cert_chain", pem, "-key", pem.replace(".pem", ".key"))
+    assert "200 OK" in handshake("may.test", "-sess_out", *own).text
+    assert "HTTP/1.1 " not in handshake("must.test", "-sess_in").text
