@@ -140,8 +140,11 @@ def reload(rig: Secure) -> int:
 def test_a_session_is_resumed_by_every_worker(shared, version):
     first = shared.visit(version)
     assert not first.resumed
+    counter = 'pingpy_tls_handshakes_total{result="resumed"}'
+    before = shared.scrape()[counter]
     visits = [shared.visit(version, first.session) for _ in range(24)]
     assert all(visit.resumed for visit in visits)
+    assert shared.scrape()[counter] - before == 24
     lines = shared.answered_by(visits)
     assert {line[0] for line in lines} == {"0", "1"}
     assert {line[1] for line in lines} == {"r"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -178,12 +179,33 @@ def test_clients_are_told_how_long_a_ticket_lives(worker, context):
     assert session.ticket_lifetime_hint == 77
 
 
-def test_a_session_ends_when_its_time_is_over(worker, context):
-    context = pinned(client_context(), "TLSv1_2")  # such clients try all the same
-    rig = worker(lifetime=1)
-    _, session = visit(rig, context)
-    rig.until(lambda: not visit(rig, context, session)[0], 15)
+def test_a_session_ends_when_its_time_is_over_however_often_it_was_renewed(worker, context):
+    rig = worker(lifetime=2)
+    sessions = [visit(rig, context)[1]]
+
+    def ended():
+        resumed, session = visit(rig, context, sessions[-1])
+        sessions.append(session)
+        return not resumed
+
+    rig.until(ended, 30)
     assert rig.events.unwelcomed == []
+    assert visit(rig, context, sessions[-1])[0] is True  # the full handshake gave a new one
+
+
+def test_a_session_ends_with_the_certificate_that_its_client_has_shown(worker, context):
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=3)
+    AUTHORITY.issue_cert("joe@in.test", not_after=soon).configure_cert(context)
+    rig = worker(names={"in.test": secret()})
+    _, session = visit(rig, context, name="in.test")
+
+    def refused():
+        end = rig.client(LOCAL, secure=context, session=session, server_name="in.test")
+        rig.until(lambda: b"here" in end.got or end.problem)
+        return end.problem
+
+    rig.until(refused, 30)
+    assert "certificate has expired" in rig.events.unwelcomed[0][1]
 
 
 def test_without_keys_there_are_no_tickets(make_rig, context):

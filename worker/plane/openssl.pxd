@@ -11,6 +11,7 @@ cdef extern from *:
     #include <openssl/evp.h>
     #include <openssl/hmac.h>
     #include <openssl/rand.h>
+    #include <time.h>
     #ifdef OPENSSL_IS_BORINGSSL  /* it renegotiates only when told to, and prefers by itself */
     #define SSL_OP_NO_RENEGOTIATION 0
     #define SSL_OP_PRIORITIZE_CHACHA 0
@@ -251,12 +252,37 @@ cdef extern from *:
         if (!EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + 16, iv, encrypt)) return -1;
         return pingpy_key_mac(mac, key + 48) ? found : -1;
     }
+    #ifndef OPENSSL_IS_BORINGSSL  /* it ends a chain of tickets by itself, 7 days after the full handshake */
+    /* TLS 1.3 renews a ticket with each use: the time of the full handshake goes on with it, as its application data. */
+    static int pingpy_date_ticket(SSL *ssl, void *argument) {
+        int64_t began = (int64_t)time(NULL);
+        if (SSL_session_reused(ssl)) return 1;
+        return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &began, sizeof began);
+    }
+    /* Good as long as a session may be resumed, and the client's certificate is valid. */
+    static SSL_TICKET_RETURN pingpy_judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t size,
+                                                 SSL_TICKET_STATUS status, void *argument) {
+        int64_t began = 0;
+        void *data = NULL;
+        size_t length = 0;
+        X509 *client;
+        if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) return SSL_TICKET_RETURN_IGNORE_RENEW;
+        if (!SSL_SESSION_get0_ticket_appdata(session, &data, &length) || length != sizeof began)
+            return SSL_TICKET_RETURN_IGNORE_RENEW;
+        memcpy(&began, data, sizeof began);
+        if ((int64_t)time(NULL) - began > SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl))) return SSL_TICKET_RETURN_IGNORE_RENEW;
+        client = SSL_SESSION_get0_peer(session);
+        if (client != NULL && X509_cmp_current_time(X509_get0_notAfter(client)) <= 0) return SSL_TICKET_RETURN_IGNORE_RENEW;
+        return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    }
+    #endif
     static void pingpy_watch_tickets(SSL_CTX *context, pingpy_tickets callback) {
         pingpy_on_ticket = callback;
     #ifdef OPENSSL_IS_BORINGSSL
         SSL_CTX_set_tlsext_ticket_key_cb(context, pingpy_ticket_shim);
     #else
         SSL_CTX_set_tlsext_ticket_key_evp_cb(context, pingpy_ticket_shim);
+        SSL_CTX_set_session_ticket_cb(context, pingpy_date_ticket, pingpy_judge_ticket, NULL);
     #endif
     }
     static void pingpy_set_ticket_seconds(SSL_CTX *context, long seconds) {

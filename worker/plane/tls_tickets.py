@@ -2,7 +2,8 @@
 
 libssl asks for each ticket that it makes or gets (RFC 5077 4, RFC 8446 4.6.1). The keys lie in a page that the
 master writes (pingpy/shared/ticket_keys.py); they are read where they lie, and copied into libssl's cipher only. A
-ticket that no key fits is as good as none: a full handshake follows.
+ticket that no key fits is as good as none: a full handshake follows. So it does when the last full one is too long ago,
+however often the ticket was renewed since, and when the client's certificate is no longer valid.
 """
 
 import cython
