@@ -9,7 +9,8 @@ Phases in the order of a request's life. A method may be `def` or `async def`; o
     always     logging, last and exactly once
 
 An exception in a phase is a 500 for that request alone. Nothing here may block: a slow call belongs into `async def`
-and a library that awaits, or into a thread.
+and a library that awaits, or into a thread. A phase that awaits when its request ends, because the client has gone, is
+cancelled as asyncio cancels a task; `logging` never is.
 """
 
 from __future__ import annotations

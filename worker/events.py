@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
@@ -91,9 +92,9 @@ class WorkerEvents:
         self._unwelcome_untold = 0
         logger.warning("connection from %s to %s closed: %s%s", client, listener, cause, also)
 
-    def run(self, awaitable: Awaitable[Any], done: Done) -> None:
-        """Await a hook's coroutine on the loop."""
-        self._runner.start(awaitable, done)
+    def run(self, awaitable: Awaitable[Any], done: Done) -> asyncio.Task[Any]:
+        """Await a hook's coroutine on the loop; a request that ends meanwhile cancels it."""
+        return self._runner.start(awaitable, done)
 
     def make_peer(self, text: str) -> Peer:
         """The peer of an attempt, for hooks to see."""

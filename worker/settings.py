@@ -27,6 +27,7 @@ def plane_settings(config: Config) -> dict[str, int]:
         "send_ms": milliseconds(timeouts.send),
         "tunnel_ms": milliseconds(timeouts.tunnel),
         "upstream_idle_ms": milliseconds(timeouts.upstream_idle),
+        "upstream_ping_ms": milliseconds(timeouts.upstream_ping),
         "handshake_ms": milliseconds(timeouts.handshake),
         "most_handshakes": limits.handshakes,
         "handshake_rate": limits.handshake_rate,

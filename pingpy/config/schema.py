@@ -248,6 +248,10 @@ class Timeouts(Table):
     upstream_idle: PositiveSeconds = Field(
         default=60, description="an idle connection to a peer is closed after this long"
     )
+    upstream_ping: PositiveSeconds = Field(
+        default=30,
+        description="an idle HTTP/2 connection to a peer is sent a PING each time; without an answer it is closed",
+    )
     drain: PositiveSeconds | None = Field(
         default=None, description="another name for drain_timeout in [global]"
     )

@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -103,11 +104,18 @@ class Service(grpc.GenericRpcHandler):
         return b"\x08" + bytes([self.health])
 
 
-def start(address: str = "127.0.0.1:0") -> tuple[Any, Service, int]:
-    """A running server, its service, and its port."""
+def start(
+    address: str = "127.0.0.1:0", credentials: Any = None, options: Sequence[Any] = ()
+) -> tuple[Any, Service, int]:
+    """A running server, its service, and its port; `credentials`: it speaks TLS."""
     service = Service()
-    server = grpc.server(futures.ThreadPoolExecutor(32), handlers=(service,), options=OPTIONS)
-    port = server.add_insecure_port(address)
+    server = grpc.server(
+        futures.ThreadPoolExecutor(32), handlers=(service,), options=[*OPTIONS, *options]
+    )
+    add = server.add_insecure_port
+    if credentials is not None:
+        add = functools.partial(server.add_secure_port, server_credentials=credentials)
+    port = add(address)
     server.start()
     return server, service, port
 

@@ -43,6 +43,7 @@ class H2Link:
         self.h2.initiate_connection()
         self.asked: dict[int, Asked] = {}
         self.left: int | None = None
+        self.pings = 0
         self.credit = True
         self.flush()
 
@@ -77,6 +78,8 @@ class H2Link:
                 self.asked[event.stream_id].reset = event.error_code
             case h2.events.ConnectionTerminated():
                 self.left = event.error_code
+            case h2.events.PingReceived():
+                self.pings += 1
             case _:
                 pass
 

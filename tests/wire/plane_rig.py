@@ -39,6 +39,7 @@ SETTINGS = {
     "send_ms": 60000,
     "tunnel_ms": 3600000,
     "upstream_idle_ms": 30000,
+    "upstream_ping_ms": 30000,
     "handshake_ms": 10000,
     "most_handshakes": 100,
     "handshake_rate": 4000,
@@ -65,6 +66,21 @@ class Line:
     request: str
 
 
+@dataclass
+class Parked:
+    """A hook's coroutine as the plane knows it."""
+
+    events: Events
+    awaitable: Any
+    done: Callable[[Any, Exception | None], Any]
+
+    def cancel(self) -> None:
+        self.events.cancelled += 1
+        if not self.events.stubborn:
+            self.events.parked.remove((self.awaitable, self.done))
+            self.awaitable.close()
+
+
 class Events:
     """What the plane told; hooks' coroutines are collected and go on when the test says so."""
 
@@ -74,6 +90,8 @@ class Events:
         self.raised: list[tuple[str, Exception]] = []
         self.troubles: list[int] = []
         self.unwelcomed: list[tuple[str, str]] = []
+        self.cancelled = 0
+        self.stubborn = False  # hooks go on though they are cancelled
         self.parked: list[tuple[Any, Callable[[Any, Exception | None], Any]]] = []
 
     def fault(self, error: Exception, where: str) -> None:
@@ -91,8 +109,9 @@ class Events:
     def trouble(self, errno: int) -> None:
         self.troubles.append(errno)
 
-    def run(self, awaitable: Any, done: Callable[[Any, Exception | None], Any]) -> None:
+    def run(self, awaitable: Any, done: Callable[[Any, Exception | None], Any]) -> Parked:
         self.parked.append((awaitable, done))
+        return Parked(self, awaitable, done)
 
     def make_peer(self, text: str) -> str:
         return text

@@ -11,6 +11,7 @@ import pytest
 
 from pingpy.http import Response
 from pingpy.phases import PHASES as BOUND
+from tests.wire.h2_client import H2Client
 from tests.wire.plane_ends import read_messages
 from tests.wire.plane_rig import LOCAL, REPLY_PYTHON, Rig
 from worker.plane.route import HeaderEdits
@@ -132,18 +133,55 @@ def test_a_hook_that_raises(make_rig: Callable[..., Rig], phase: str, later: boo
     assert [name for name, _ in rig.events.raised] == [phase]
 
 
+@pytest.mark.parametrize("stubborn", [False, True])
 @pytest.mark.parametrize("phase", ANSWERING)
-def test_the_client_goes_while_a_hook_waits(make_rig: Callable[..., Rig], phase: str) -> None:
+def test_the_client_goes_while_a_hook_waits(
+    make_rig: Callable[..., Rig], phase: str, stubborn: bool
+) -> None:
+    """The hook is cancelled; one that goes on nevertheless has nothing left to decide."""
     rig = make_rig(hooks=hooks(**{phase: awaited(lambda *arguments: None)}))
+    rig.events.stubborn = stubborn
     client = rig.client(GET % 1)
     if phase == "response_filter":
         rig.origin().send(OK)
     rig.until(lambda: rig.events.parked)
     client.reset()
     assert rig.lines(1)[0].status == 499
+    assert rig.events.cancelled == 1
+    assert len(rig.events.parked) == stubborn
     rig.events.let_go()
     rig.settle()
     rig.lines(1)
+
+
+def test_streams_that_are_reset_leave_no_hook_behind(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(hooks=hooks(request_filter=awaited(lambda *arguments: None)))
+    client = H2Client(rig)
+    streams = [client.request(f"/{number}") for number in range(50)]
+    rig.until(lambda: len(rig.events.parked) == 50)
+    for stream in streams[:49]:
+        client.h2.reset_stream(stream)
+    client.flush()
+    rig.until(lambda: rig.events.cancelled == 49)
+    assert len(rig.events.parked) == 1
+    let_go(rig)
+    rig.origin().send(OK)
+    assert client.answer(streams[49]).status == 200
+    assert rig.events.cancelled == 49
+
+
+def test_a_hook_of_the_logs_outlives_its_request(make_rig: Callable[..., Rig]) -> None:
+    told: list[str] = []
+
+    async def note(session: Any, error: Any, ctx: Any) -> None:
+        told.append("over")
+
+    rig = make_rig(hooks=hooks(logging=note))
+    client = rig.client(GET % 1)
+    rig.origin().send(OK)
+    assert rig.response(client).status == 200
+    let_go(rig)
+    assert (told, rig.events.cancelled) == (["over"], 0)
 
 
 def test_a_body_flows_on_after_a_response_filter_has_waited(make_rig: Callable[..., Rig]) -> None:

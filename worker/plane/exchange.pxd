@@ -55,7 +55,7 @@ cdef class Side(Handler):
 
 cdef struct Settings:
     HeadLimits limits
-    long long header_ms, body_ms, idle_ms, send_ms, tunnel_ms, upstream_idle_ms, handshake_ms
+    long long header_ms, body_ms, idle_ms, send_ms, tunnel_ms, upstream_idle_ms, upstream_ping_ms, handshake_ms
     int most_handshakes                    # of clients, at once
     int handshake_rate                     # of clients, that may begin in a second
     long long keepalive_requests           # a downstream connection serves so many, 0: any number
@@ -72,7 +72,7 @@ cdef class Services:
     cdef AccessLog log
     cdef TlsServer guard                   # None: no host wants certificates of clients
     cdef object hooks                      # pingpy.phases.BoundPhases, or None
-    cdef object runner                     # Callable[[awaitable, callback], None]: runs a hook's coroutine
+    cdef object runner                     # Callable[[awaitable, callback], Any]: runs a hook's coroutine; what it returns has cancel()
     cdef object on_error                   # Callable[[int status, str cause, Session], None]
     cdef Settings settings
     cdef readonly bint draining
@@ -82,6 +82,8 @@ cdef class Services:
     cdef long long hello_us                # when that was worked out
     cdef list hellos                       # tls_gate.TlsGates whose handshake has to wait
     cdef readonly int tunnels              # pairs of connections that are tunnels now
+    cdef long long loans                   # octets that wait in HTTP/2 streams and have opened their connections' windows
+    cdef public long long most_loans
     cdef long long path_memory             # 64 KiB for a normalised path
     cdef long long field_memory            # for decoded HTTP/2 fields and their text; 0 before the first such connection
     cdef list spare                        # exchanges to use again
@@ -133,6 +135,7 @@ cdef class Exchange:
     cdef Changes request_changes, response_changes
     cdef object session                    # what hooks see, made when first asked for
     cdef object ctx
+    cdef object parked                     # the coroutine that it waits for, as the runner named it; None: none
     cdef object chosen                     # the Peer that upstream_peer returned
     cdef Side dialing                      # the connection that is being made
     cdef long long queued_ms

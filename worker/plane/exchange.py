@@ -334,6 +334,9 @@ class Exchange:
         if self.state == X_DONE:
             return 0
         self.state = X_DONE
+        if self.parked is not None:  # nobody is left to wait for it
+            parked, self.parked = self.parked, None
+            parked.cancel()
         record.ended_us = services.host.now_us
         if self.hooked:
             services.run_phase(self, PH_LOGGING)

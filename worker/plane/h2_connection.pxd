@@ -30,6 +30,7 @@ cdef class H2Stream(Side):
     cdef long long receive_window, uncredited
     cdef long long length_left             # of the body that Content-Length promised, -1: none did
     cdef long long received, receive_mark
+    cdef long long loan                    # of `early`, for which the connection's window was opened already
     cdef Chain early                       # came before it could be delivered: at most STREAM_WINDOW
     cdef long long late, late_size         # trailers behind `early`, a block of field lines; 0: none
     # what goes out

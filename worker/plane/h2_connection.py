@@ -14,11 +14,11 @@ from cython.cimports.worker.plane.h2_control import (
     stream_fault,
     take_control,
 )
+from cython.cimports.worker.plane.h2_credit import credit, settle_loan
 from cython.cimports.worker.plane.h2_deadlines import look_at_deadlines
 from cython.cimports.worker.plane.h2_flow import (
     begin_payload,
     congested,
-    credit,
     serve,
     take_payload,
     take_window_update,
@@ -99,9 +99,10 @@ class H2Stream(Side):
         """Both ends are closed, or one was reset: nothing of it stays."""
         owner: H2Connection = self.owner
         arena = owner.services.arena
-        lost: cython.longlong = self.early.bytes
+        lost: cython.longlong
         if not self.open:
             return 0
+        lost = settle_loan(self, self.early.bytes)
         self.open = False
         del owner.streams[self.id]
         self.receive_due_ms = self.send_due_ms = 0

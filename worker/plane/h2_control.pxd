@@ -4,6 +4,7 @@ from worker.plane.h2_connection cimport H2Connection
 cdef int put_settings(H2Connection owner) except -1
 cdef int put_leave(H2Connection owner, unsigned int last_stream, unsigned int error) except -1     # GOAWAY
 cdef int put_reset(H2Connection owner, unsigned int stream, unsigned int error) except -1          # RST_STREAM
+cdef int put_ping(H2Connection owner) except -1
 cdef int take_control(H2Connection owner, long long at) except -1    # owner.frame is none of those with payload or fields
 # The other side's error in this stream: it is reset, its role hears of it, and the other side is charged.
 cdef int stream_fault(H2Connection owner, unsigned int stream, unsigned int error) except -1

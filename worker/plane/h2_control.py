@@ -69,6 +69,17 @@ def put_leave(owner, last_stream, error):
     return wrote(owner, at, put_goaway(owner.services.arena.view, at, last_stream, error))
 
 
+def put_ping(owner):
+    """RFC 9113 6.7: the answer is told by ping_answered()."""
+    view = owner.services.arena.view
+    i: cython.int
+    start: cython.longlong = room(owner, FRAME_HEAD_BYTES + 8)
+    at: cython.longlong = put_frame(view, start, 8, T_PING, 0, 0)
+    for i in range(8):
+        view[at + i] = 0
+    return wrote(owner, start, at + 8)
+
+
 def put_reset(owner, stream, error):
     """Frames of that stream may be on their way: its number is remembered for a while."""
     at: cython.longlong = room(owner, 13)

@@ -18,7 +18,8 @@ from cython.cimports.worker.plane.h2_control import (
     stream_fault,
     was_reset_lately,
 )
-from cython.cimports.worker.plane.h2_flow import credit, drain_early, send_data, send_trailers
+from cython.cimports.worker.plane.h2_credit import credit, settle_loan
+from cython.cimports.worker.plane.h2_flow import drain_early, send_data, send_trailers
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
     E_INTERNAL,
@@ -171,12 +172,13 @@ class ClientStream(H2Stream):
 
     def left(self):
         owner: H2Connection = self.owner
-        size: cython.longlong = self.early.bytes
+        size: cython.longlong
         self.exchange = None
         if not self.open:
             return 0
         if not self.end_queued:
             return self.reset_stream(E_INTERNAL)
+        size = settle_loan(self, self.early.bytes)
         owner.services.arena.chain_clear(cython.address(self.early))
         return credit(owner, None, size)
 

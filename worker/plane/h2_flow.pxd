@@ -18,4 +18,3 @@ cdef int begin_payload(H2Connection owner) except -1           # owner.frame is 
 cdef int take_payload(H2Connection owner, long long at, long long end) except -1   # how much of it was used
 cdef int arrive(H2Stream stream, long long offset, long long size, bint last) except -1
 cdef int drain_early(H2Stream stream) except -1                # the exchange takes (more)
-cdef int credit(H2Connection owner, H2Stream stream, long long size) except -1     # passed on: the other side may send more

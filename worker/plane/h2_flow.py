@@ -3,18 +3,19 @@
 Out: a stream sends at once what its window, the connection's and the kernel let pass. The rest stays in the
 stream's own queue while its sender is held, so that at most one read of it is ever there; streams that only the
 connection holds up are served a frame each in turn. In: a window is opened again for what was passed on, and
-for nothing else, so the other side of a slow exchange stops by itself.
+for nothing else, so the other side of a slow exchange stops by itself (`h2_credit`).
 """
 
 import cython
 from cython.cimports.worker.plane.h2_blocks import put_trailer_block
-from cython.cimports.worker.plane.h2_connection import (
-    CONNECTION_WINDOW,
-    STREAM_WINDOW,
-    H2Connection,
-    H2Stream,
-)
+from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
 from cython.cimports.worker.plane.h2_control import is_idle, stream_fault, was_reset_lately
+from cython.cimports.worker.plane.h2_credit import (
+    credit,
+    credit_stream,
+    lend_window,
+    settle_loan,
+)
 from cython.cimports.worker.plane.h2_frames import (
     E_FLOW_CONTROL,
     E_PROTOCOL,
@@ -26,7 +27,6 @@ from cython.cimports.worker.plane.h2_frames import (
     WINDOW_LIMIT,
     purse_earn,
     put_frame,
-    put_window,
 )
 
 RUN_BYTES = cython.declare(cython.longlong, 16384)  # output of one connection that stands together
@@ -300,6 +300,7 @@ def arrive(stream, offset, size, last):
     if stream.early.bytes or not stream.ready() or (stream.held and size):
         if size:
             owner.services.arena.chain_append(cython.address(stream.early), offset, size)
+            return lend_window(stream, size)
         return 0
     if last:
         stream.told_end = True
@@ -317,6 +318,7 @@ def drain_early(stream):
     offset: cython.longlong = 0
     size: cython.longlong = 0
     block: cython.longlong
+    unpaid: cython.longlong
     last: cython.bint
     while stream.early.bytes and not stream.held and stream.open and stream.ready():
         block = arena.chain_take(
@@ -326,8 +328,10 @@ def drain_early(stream):
         last = stream.early.bytes == 0 and stream.remote_done and not stream.late
         if last:
             stream.told_end = True
+        unpaid = settle_loan(stream, size)
         stream.deliver(offset, size, last)
-        credit(owner, stream, size)
+        credit(owner, None, unpaid)
+        credit_stream(stream, size)
         if stream.exchange is not exchange:
             return 0
     if stream.early.bytes == 0 and stream.remote_done and not stream.told_end and stream.ready():
@@ -338,41 +342,4 @@ def drain_early(stream):
         stream.late = 0
         owner.connection.host.release(block)
         return stream.deliver_trailers(block, stream.late_size)
-    return 0
-
-
-def credit(owner, stream, size):
-    """RFC 9113 6.9.1: the windows are opened again in large steps."""
-    at: cython.longlong
-    if owner.dying:
-        return 0
-    owner.uncredited += size
-    if owner.uncredited >= CONNECTION_WINDOW // 4:
-        at = room(owner, 13)
-        wrote(
-            owner,
-            at,
-            put_window(
-                owner.services.arena.view, at, 0, cython.cast(cython.uint, owner.uncredited)
-            ),
-        )
-        owner.receive_window += owner.uncredited
-        owner.uncredited = 0
-    if stream is None or not stream.open or stream.remote_done:
-        return 0
-    stream.uncredited += size
-    if stream.uncredited >= STREAM_WINDOW // 4:
-        at = room(owner, 13)
-        wrote(
-            owner,
-            at,
-            put_window(
-                owner.services.arena.view,
-                at,
-                stream.id,
-                cython.cast(cython.uint, stream.uncredited),
-            ),
-        )
-        stream.receive_window += stream.uncredited
-        stream.uncredited = 0
     return 0

@@ -7,7 +7,7 @@ from cython.cimports.worker.plane.exchange import (
     Exchange,
 )
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
-from cython.cimports.worker.plane.h2_control import pay, put_leave
+from cython.cimports.worker.plane.h2_control import pay, put_leave, put_ping
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
     E_NO_ERROR,
@@ -20,6 +20,7 @@ from cython.cimports.worker.plane.proxy_opening import proxy_opening
 from cython.cimports.worker.plane.syscalls import ETIMEDOUT
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+ANSWER_MS = cython.declare(cython.longlong, 5000)  # for the answer to a PING
 LAST_NUMBER = cython.declare(cython.uint, 0x7FFFFFF0)  # RFC 9113 5.1.1: then a new connection
 
 
@@ -33,7 +34,7 @@ class H2Upstream(H2Connection):
     def has_room(self):
         return (
             self.connection.fd >= 0
-            and not (self.dying or self.leaving or self.connection.peer_done)
+            and not (self.dying or self.leaving or self.asked or self.connection.peer_done)
             and self.last_stream < LAST_NUMBER
             and len(self.streams) + (0 if self.pending is None else len(self.pending))
             < min(cython.cast(cython.longlong, self.peer_streams), self.services.settings.streams)
@@ -62,21 +63,56 @@ class H2Upstream(H2Connection):
         return 0 if self.streams or self.dying else self.wind_up()
 
     def retire(self):
+        self.rise()
         if not self.leaving:
             self.leaving = True
             self.connections.shared.remove(self)
         return 0
 
     def emptied(self):
+        now_ms: cython.longlong = self.connection.host.now_ms
         if self.leaving or self.last_stream >= LAST_NUMBER or self.connections.peer.retired:
+            self.idle_until_ms = now_ms
+            self.asked = False
             return self.idle_overdue()
-        self.idle_due_ms = self.connection.host.now_ms + self.services.settings.upstream_idle_ms
+        if not self.resting:
+            self.resting = True
+            self.pools.idle_count += 1
+        self.idle_until_ms = now_ms + self.services.settings.upstream_idle_ms
+        return self.wait_idle()
+
+    def open_stream(self, stream):
+        self.rise()
+        return H2Connection.open_stream(self, stream)
+
+    def rise(self):
+        if self.resting:
+            self.resting = False
+            self.pools.idle_count -= 1
+        return 0
+
+    def wait_idle(self):
+        """Until it is asked for a sign of life, or has been idle for long enough."""
+        ping_ms: cython.longlong = self.services.settings.upstream_ping_ms
+        self.idle_due_ms = min(self.idle_until_ms, self.connection.host.now_ms + ping_ms)
         return self.expect(self.idle_due_ms)
 
+    def ping_answered(self):
+        self.asked = False
+        return 0 if self.streams or self.dying else self.wait_idle()
+
     def idle_overdue(self):
-        """Nobody uses it any more."""
+        """Nobody uses it any more; or it must show that it could be used (the way to it may have gone, unnoticed)."""
+        now_ms: cython.longlong = self.connection.host.now_ms
         if self.dying:
             return 0
+        if self.asked:
+            return self.connection.close()
+        if now_ms < self.idle_until_ms:
+            self.asked = True
+            put_ping(self)
+            self.idle_due_ms = now_ms + min(ANSWER_MS, self.services.settings.upstream_ping_ms)
+            return self.expect(self.idle_due_ms)
         self.retire()
         put_leave(self, 0, E_NO_ERROR)
         return self.wind_up()

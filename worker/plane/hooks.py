@@ -102,7 +102,9 @@ def park(x: Exchange, phase: cython.int, answer: object) -> cython.int:
     else:
         x.state = X_PARKED
     services: object = x.services
-    x.services.runner(answer, functools.partial(services.hook_done, x, x.epoch, phase))
+    task = x.services.runner(answer, functools.partial(services.hook_done, x, x.epoch, phase))
+    if phase != PH_LOGGING:  # that one outlives its request
+        x.parked = task
     return PHASE_PARKED
 
 

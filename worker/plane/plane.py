@@ -38,6 +38,7 @@ from cython.cimports.worker.plane.tunnel import TunnelEnd
 
 MOST_HOOK_PEERS = cython.declare(cython.int, 4096)  # that upstream_peer named and we remember
 MOST_STREAMS = cython.declare(cython.int, 1 << 30)  # all that a connection has
+LOANS_BYTES = cython.declare(cython.longlong, 64 << 20)  # see h2_credit
 FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
 SCHEMES = {"http": SCHEME_HTTP, "https": SCHEME_HTTPS, "auto": SCHEME_AUTO}
@@ -79,6 +80,7 @@ class Plane(Services):
         self.on_error = self.tell_refused
         fill_settings(cython.address(self.settings), settings)
         self.most_clients = settings["most_clients"]
+        self.most_loans = LOANS_BYTES
 
     # ---- hosted by uvloop
 
@@ -310,6 +312,7 @@ class Plane(Services):
             "upstream_opened": self.pools.opened,
             "upstream_reused": self.pools.reused,
             "arena_used_bytes": self.arena.used_bytes,
+            "waiting_bytes": self.loans,
             "spliced_bytes": self.reactor.pipes.passed,
             "listeners": len(self.listeners),
             "hook_peers": len(self.peers_of_hooks),
@@ -338,6 +341,7 @@ class Plane(Services):
         """An awaited hook has come back; its request may be gone by now."""
         if epoch != x.epoch or x.state == X_FREE or x.state == X_DONE:
             return 0
+        x.parked = None
         self.reactor.read_clock()
         try:
             if take_answer(x, phase, answer, error) == PHASE_GO_ON:

@@ -18,8 +18,8 @@ class PlaneEvents(Protocol):
         """accept() found no descriptor or memory; it is tried again on the next tick."""
     def unwelcome(self, listener: str, client: str, cause: str) -> None:
         """A connection was closed before it could ask anything: it did not begin as it had to."""
-    def run(self, awaitable: Awaitable[Any], done: Callable[[Any, Exception | None], Any]) -> None:
-        """Run a hook's coroutine on the loop and say what came of it."""
+    def run(self, awaitable: Awaitable[Any], done: Callable[[Any, Exception | None], Any]) -> Any:
+        """Run a hook's coroutine on the loop and say what came of it; what is returned has cancel()."""
     def make_peer(self, text: str) -> Any:
         """A pingpy.peer.Peer for hooks to see."""
     def plane_peer(self, chosen: Any) -> Peer:
@@ -30,6 +30,7 @@ class PlaneEvents(Protocol):
 class Plane:
     clients: int
     draining: bool
+    most_loans: int
     def __init__(
         self,
         *,

@@ -10,6 +10,7 @@ SETTINGS = (
     "send_ms",
     "tunnel_ms",
     "upstream_idle_ms",
+    "upstream_ping_ms",
     "handshake_ms",
     "most_handshakes",
     "handshake_rate",
@@ -34,6 +35,7 @@ def fill_settings(settings, given):
     settings.send_ms = given["send_ms"]
     settings.tunnel_ms = given["tunnel_ms"]
     settings.upstream_idle_ms = given["upstream_idle_ms"]
+    settings.upstream_ping_ms = given["upstream_ping_ms"]
     settings.handshake_ms = given["handshake_ms"]
     settings.most_handshakes = given["most_handshakes"]
     settings.handshake_rate = given["handshake_rate"]
