@@ -21,6 +21,7 @@ cdef extern from *:
         return __atomic_compare_exchange_n(cell, &found, key, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
             || found == key;
     }
+    static inline void pingpy_prefetch(void *place) { __builtin_prefetch(place, 1); }
     """
     int pingpy_atomic_add(int* cell, int amount) noexcept nogil
     int pingpy_atomic_get(int* cell) noexcept nogil
@@ -30,3 +31,4 @@ cdef extern from *:
     long long pingpy_atomic_get_word(long long* cell) noexcept nogil
     void pingpy_atomic_set_word(long long* cell, long long value) noexcept nogil
     int pingpy_atomic_claim(long long* cell, long long key) noexcept nogil
+    void pingpy_prefetch(void* place) noexcept nogil       # into the cache, to be written; never faults

@@ -223,7 +223,12 @@ class Pool:
             for position in range(len(tried)):
                 if tried[position] is self.peers[index]:
                     return False
-        if not self.panic and not self.cells.usable(self.cell[index], now_ms):
+        # What was all usable and has not changed is: of a thousand cells hardly one is in the processor's cache.
+        if (
+            not self.panic
+            and (self.incomplete or self.cells.peer_changes() != self.changes)
+            and not self.cells.usable(self.cell[index], now_ms)
+        ):
             self.stale = True
             return False
         return not (

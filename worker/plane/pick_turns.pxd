@@ -11,6 +11,7 @@ cdef class RoundRobin(Pool):
     cdef int first                        # whose turn it is among equals
     cdef int worker, workers
     cdef bint begun
+    cdef int fetch(self, int index) except -1
     cdef int go_round(self, list tried, long long now_ms) except -2
     cdef bint before(self, int left, int right) except -1
     cdef int sink(self, int at) except -1

@@ -9,10 +9,14 @@ import array
 import math
 
 import cython
+from cython.cimports.worker.plane.atomic import pingpy_prefetch
 from cython.cimports.worker.plane.pick import Pool
+
+from pingpy.shared import layout
 
 MANY_TURNS = cython.declare(cython.longlong, 1 << 44)  # times a 16-bit weight still fits 63 bits
 EXACT = cython.declare(cython.int, 32)  # peers that least connections compares one by one
+CELL_INTS = cython.declare(cython.longlong, layout.PEER_WORDS * 2)
 SAMPLE = cython.declare(cython.int, 32)  # of more peers, so many: the cost must not grow with them
 
 
@@ -119,7 +123,19 @@ class RoundRobin(Pool):
             place = place - 1 if place > 0 else self.heap_size - 1
         self.heap[self.at] = index
         self.at = self.at + 1 if self.at + 1 < self.heap_size else 0
+        self.fetch(self.heap[self.at])
         return index
+
+    def fetch(self, index):
+        """Tell the processor what the next pick will touch: of a thousand peers nothing is in its cache by then."""
+        peer: cython.int = self.cell[index]
+        if peer >= 0:
+            pingpy_prefetch(
+                cython.address(self.cells.ints[self.cells.peers_int + peer * CELL_INTS])
+            )
+            pingpy_prefetch(cython.address(self.cells.ints[self.cells.share + peer]))
+        pingpy_prefetch(cython.cast(cython.p_void, self.peers[index]))
+        return 0
 
     def before(self, left, right):
         """Whether left's next turn is due first."""
