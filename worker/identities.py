@@ -53,7 +53,7 @@ def _identity(entries: list[Tls], secrets: Mapping[str, bytes]) -> TlsContext:
     try:
         return TlsContext(
             [(secrets[entry.certificate], secrets[entry.key]) for entry in entries],
-            mark=_mark((*first.server_name, verify), authorities),
+            mark=_mark((*identity(first), verify), authorities),
             client_ca=authorities,
             client_verify=verify,
             min_version=said.get("min_version", "1.2"),

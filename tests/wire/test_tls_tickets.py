@@ -174,6 +174,23 @@ def test_a_reload_with_another_client_ca_refuses_what_was_issued_before(make_rig
     assert not end.got
 
 
+def test_a_reload_that_only_writes_the_names_differently_ends_no_session(make_rig, keys, context):
+    pair = pem(AUTHORITY.issue_cert("a.test", "b.test"))
+
+    def generation(names):
+        text = f"""[[network.tls]]
+            server_name = {names}
+            certificate = "c"
+            key = "k"
+            """
+        config = load(ConfigSource("c.toml", text.encode()))
+        return make_rig(tls=tls_server(config, dict(zip("ck", pair, strict=True)), keys))
+
+    _, session = visit(generation(["a.test", "b.test"]), context, name="b.test")
+    assert visit(generation(["B.test", "a.test"]), context, session, "b.test")[0] is True
+    assert visit(generation(["b.test"]), context, session, "b.test")[0] is False
+
+
 def test_clients_are_told_how_long_a_ticket_lives(worker, context):
     _, session = visit(worker(lifetime=77.5), context)
     assert session.ticket_lifetime_hint == 77
