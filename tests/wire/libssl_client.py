@@ -20,6 +20,7 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "SSL_read": (INT, [POINTER, TEXT, INT]),
     "SSL_write": (INT, [POINTER, TEXT, INT]),
     "SSL_key_update": (INT, [POINTER, INT]),
+    "SSL_shutdown": (INT, [POINTER]),
     "SSL_renegotiate": (INT, [POINTER]),
     "ERR_get_error": (ctypes.c_ulong, []),
     "ERR_reason_error_string": (TEXT, [ctypes.c_ulong]),
@@ -93,6 +94,10 @@ class LibsslClient:
         """RFC 8446 4.6.3; `asks`: the server shall do the same."""
         assert self.lib.SSL_key_update(self.ssl, int(asks)) == 1
         assert self.shake()
+
+    def say_goodbye(self) -> None:
+        """close_notify: nothing more comes from this side (RFC 8446 6.1)."""
+        assert self.lib.SSL_shutdown(self.ssl) == 0
 
     def renegotiate(self) -> None:
         """A ClientHello on a connection that is established (TLS 1.2)."""

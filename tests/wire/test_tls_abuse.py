@@ -268,3 +268,35 @@ def test_records_of_one_octet_are_served(
     for octet in GET:
         client.write(struct.pack("B", octet))
     assert b"here" in asked(rig, end, client)
+
+
+@pytest.mark.parametrize("newest", [TLS1_2, TLS1_3])
+def test_who_has_said_goodbye_behind_its_request_is_answered(
+    make_rig: MakeRig, server: TlsServer, clients: list[LibsslClient], newest: int
+) -> None:
+    """RFC 8446 6.1: each side closes its own direction."""
+    rig = make_rig(tls=server)
+    end, client = established(rig, clients, newest)
+    client.write(GET.replace(b"/local", b"/from-the-origin"))
+    client.say_goodbye()
+    end.send(client.drain())
+    rig.origin(0).send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere")
+    assert asked(rig, end, client).endswith(b"here")
+    rig.ended(end, "fin")
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_request_that_ends_in_its_body_is_not_taken_for_whole(
+    make_rig: MakeRig, server: TlsServer, clients: list[LibsslClient], says_so: bool
+) -> None:
+    rig = make_rig(tls=server)
+    end, client = established(rig, clients, TLS1_3)
+    client.write(b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    end.send(client.drain())
+    origin = rig.origin(0, wanted=b"abc")
+    if says_so:
+        client.say_goodbye()
+        end.send(client.drain())
+    end.close()
+    rig.until(lambda: origin.ended)
+    assert b"\r\n0\r\n" not in origin.got
