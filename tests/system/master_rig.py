@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from without_pause import WithoutPause
 
 from pingpy.cli.control import exchange
 
@@ -169,35 +170,22 @@ def alive(pid: int) -> bool:
         return False
 
 
-class Load:
-    """Connects without pause from two threads; whoever is refused, reset or left without an answer is lost."""
+class Load(WithoutPause):
+    """Connects without pause; whoever is refused, reset or left without an answer is lost."""
 
     def __init__(self, rig: Rig) -> None:
+        super().__init__(pause_seconds=0.002)
         self.rig = rig
         self.answers: Counter[int] = Counter()
         self.lost: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(2)]
 
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(10)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                answer = self.rig.ask()
-            except OSError as error:
-                self.lost.append(repr(error))
-                continue
-            if not answer:
-                self.lost.append("no answer")
-                continue
+    def turn(self) -> None:
+        try:
+            answer = self.rig.ask()
+        except OSError as error:
+            self.lost.append(repr(error))
+            return
+        if answer:
             self.answers[answer[0]] += 1
-            time.sleep(0.002)
+        else:
+            self.lost.append("no answer")

@@ -13,11 +13,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from without_pause import WithoutPause
 
 CONFIG = Path("/etc/pingpy/config.toml")
 LOG = Path("/var/log/pingpy/access.log")
@@ -92,32 +93,19 @@ def write(word: str) -> None:
     CONFIG.chmod(0o644)
 
 
-class Load:
-    """New connections without pause, from two threads; what got no answer is told."""
+class Load(WithoutPause):
+    """New connections without pause; what got no answer is told."""
 
     def __init__(self) -> None:
+        super().__init__(pause_seconds=0.003)
         self.answered = 0
         self.failures: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(2)]
 
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(20)
-
-    def _ask(self) -> None:
-        while not self._stop.is_set():
-            if get("/says", 30):
-                self.answered += 1
-            else:
-                self.failures.append(f"{time.monotonic():.3f}")
-            time.sleep(0.003)
+    def turn(self) -> None:
+        if get("/says", 30):
+            self.answered += 1
+        else:
+            self.failures.append(f"{time.monotonic():.3f}")
 
     def told(self) -> dict[str, Any]:
         return {"answered": self.answered, "failures": self.failures}

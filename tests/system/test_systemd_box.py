@@ -58,7 +58,7 @@ def seen() -> dict[str, dict[str, Any]]:
     done = subprocess.run(
         [
             *("bash", str(tool()), "--timeout", str(SECONDS), "--"),
-            *(sys.executable, "-P", str(SCENARIO), str(ROOT), sysconfig.get_path("purelib")),
+            *(sys.executable, str(SCENARIO), str(ROOT), sysconfig.get_path("purelib")),
         ],
         capture_output=True,
         text=True,
