@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 import trustme
 from matrix_rig import Mixed, Real, until
+
+from pingpy.shared import ticket_keys as layout
 
 AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
 VERSIONS = ["tls1_2", "tls1_3"]
@@ -178,6 +183,39 @@ def test_29_sessions_are_resumed_after_a_reload_and_after_an_upgrade(tmp_path):
         assert {line[3] for line in rig.answered_by(third)} == {"3"}
     finally:
         rig.stop()
+
+
+def test_the_keys_are_in_no_file_and_in_no_log(tmp_path):
+    rig = Secure(tmp_path, lifetime="1s", log_level="debug")
+    rig.start()
+    try:
+        known: set[bytes] = set()
+        for seen in range(2):
+            until(lambda seen=seen: rig.log().count("new key for TLS session tickets") > seen)
+            known |= keys_of(rig.owner())
+        assert rig.tell("upgrade", timeout=120)["code"] == 0
+        until(lambda: rig.settled_on(2), 60)
+        known |= keys_of(rig.owner())
+        assert len(known) >= 5
+        shown = str(rig.tell("status")) + str(rig.tell("workers")) + str(rig.tell("config"))
+        files = [path for path in rig.folder.rglob("*") if path.is_file()]
+        assert rig.log_path in files
+        texts = [shown.encode(), *(path.read_bytes() for path in files)]
+        for key in known:
+            forms = (key, key.hex().encode(), base64.b64encode(key)[:40])
+            assert not any(form in text for form in forms for text in texts)
+    finally:
+        rig.stop()
+
+
+def keys_of(master: int) -> set[bytes]:
+    """The secret halves of all slots, read out of the master's memory file."""
+    for link in Path(f"/proc/{master}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # others come and go
+            if "memfd:pingpy-tickets" in os.readlink(link):
+                page = link.read_bytes()
+    at = [layout.SLOTS_AT + n * layout.SLOT_BYTES for n in range(layout.SLOTS)]
+    return {page[a + layout.NAME_BYTES : a + layout.KEY_BYTES] for a in at}
 
 
 def test_after_a_rotation_the_old_key_decrypts_and_after_the_next_it_does_not(tmp_path):
