@@ -1,4 +1,4 @@
-"""A TLS client of libssl's own, for what the standard library does not say: KeyUpdate, renegotiation, empty records."""
+"""A TLS client of libssl's own, for what the standard library does not say: KeyUpdate, renegotiation, early data."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "SSL_read": (INT, [POINTER, TEXT, INT]),
     "SSL_write": (INT, [POINTER, TEXT, INT]),
     "SSL_key_update": (INT, [POINTER, INT]),
+    "SSL_get1_session": (POINTER, [POINTER]),
+    "SSL_set_session": (INT, [POINTER, POINTER]),
+    "SSL_session_reused": (INT, [POINTER]),
+    "SSL_SESSION_free": (None, [POINTER]),
+    "SSL_SESSION_set_max_early_data": (INT, [POINTER, ctypes.c_uint32]),
+    "SSL_write_early_data": (
+        INT,
+        [POINTER, TEXT, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t)],
+    ),
+    "SSL_get_early_data_status": (INT, [POINTER]),
     "SSL_shutdown": (INT, [POINTER]),
     "SSL_renegotiate": (INT, [POINTER]),
     "ERR_get_error": (ctypes.c_ulong, []),
@@ -30,6 +40,7 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "BIO_write": (INT, [POINTER, TEXT, INT]),
 }
 SET_MAX_PROTO_VERSION, TLS1_2, TLS1_3 = 124, 0x0303, 0x0304
+EARLY_DATA_REJECTED = 1
 
 
 def library() -> ctypes.CDLL:
@@ -94,6 +105,22 @@ class LibsslClient:
         """RFC 8446 4.6.3; `asks`: the server shall do the same."""
         assert self.lib.SSL_key_update(self.ssl, int(asks)) == 1
         assert self.shake()
+
+    def say_early(self, data: bytes, before: LibsslClient) -> None:
+        """Begin with that client's session and send this before the handshake, whatever the server has allowed."""
+        session = self.lib.SSL_get1_session(before.ssl)
+        self.lib.SSL_SESSION_set_max_early_data(session, 16384)
+        assert self.lib.SSL_set_session(self.ssl, session) == 1
+        self.lib.SSL_SESSION_free(session)
+        sent = ctypes.c_size_t()
+        assert self.lib.SSL_write_early_data(self.ssl, data, len(data), ctypes.byref(sent)) == 1
+
+    def resumed(self) -> bool:
+        return bool(self.lib.SSL_session_reused(self.ssl))
+
+    def early_data_was_refused(self) -> bool:
+        """It was sent, and not taken (RFC 8446 4.2.10); asked after the handshake."""
+        return bool(self.lib.SSL_get_early_data_status(self.ssl) == EARLY_DATA_REJECTED)
 
     def say_goodbye(self) -> None:
         """close_notify: nothing more comes from this side (RFC 8446 6.1)."""

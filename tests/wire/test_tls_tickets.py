@@ -12,6 +12,7 @@ import pytest
 from pingpy.config.load import load
 from pingpy.config.source import ConfigSource
 from pingpy.shared import TicketKeys, ticket_keys
+from tests.wire.libssl_client import LibsslClient
 from tests.wire.plane_rig import LOG
 from tests.wire.tls_ends import AUTHORITY, client_context, identity, pem
 from worker.identities import tls_server
@@ -223,6 +224,43 @@ def test_a_session_ends_with_the_certificate_that_its_client_has_shown(worker, c
 
     rig.until(refused, 30)
     assert "certificate has expired" in rig.events.unwelcomed[0][1]
+
+
+def test_early_data_that_comes_all_the_same_is_skipped(worker):
+    rig = worker()
+    first, second = LibsslClient(), LibsslClient()
+
+    def answer(end, client):
+        """To a request that is sent after the handshake."""
+        got = b""
+
+        def done():
+            client.feed(end.take())
+            over = client.shake()
+            end.send(client.drain())
+            return over
+
+        def here():
+            nonlocal got
+            client.feed(end.take())
+            got += client.read()
+            return b"here" in got
+
+        rig.until(done)
+        client.write(LOCAL)
+        end.send(client.drain())
+        rig.until(here)
+        return got
+
+    answer(rig.client(), first)
+    second.say_early(b"GET /early HTTP/1.1\r\nHost: localhost\r\n\r\n", first)
+    end = rig.client()
+    assert answer(end, second).count(b"HTTP/1.1 ") == 1
+    assert second.resumed()
+    assert second.early_data_was_refused()
+    assert [line.request for line in rig.lines(2)] == ["GET /local HTTP/1.1"] * 2
+    for client in (first, second):
+        client.close()
 
 
 def test_without_keys_there_are_no_tickets(make_rig, context):
