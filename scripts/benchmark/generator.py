@@ -29,11 +29,16 @@ class Load:
         False  # one connection each for good; a message of 64 bytes and its echo are one request
     )
 
+    # calls of gRPC, so many messages of 64 bytes in each; a message and its echo are one request
+    messages: int = 0
+
     @property
     def answer_bytes(self) -> int:
         """What each answer's body must have."""
         if self.websocket:
             return 66
+        if self.messages:
+            return 5 + 64
         return {"/1k": 1024, "/10k": 10240, "/1m": 1 << 20, "/chunked": 10240}.get(self.path, 12)
 
 
@@ -41,7 +46,7 @@ def build(into: Path) -> None:
     """Compile generator and relay."""
     into.mkdir(parents=True, exist_ok=True)
     for program, sources in {
-        "loadgen": ["loadgen.c", "client.c", "origin.c", "loop.c", "tls.c"],
+        "loadgen": ["loadgen.c", "client.c", "call.c", "origin.c", "loop.c", "tls.c"],
         "relay": ["relay.c", "loop.c", "tls.c"],
     }.items():
         paths = [str(SOURCES / name) for name in sources]
@@ -96,7 +101,10 @@ class Generator:
             f"run port={port} connections={load.connections} seconds={seconds} path={load.path}"
             f" close={int(load.close_each)} body={load.body_bytes} rate={load.rate}"
             f" requests={requests} websocket={int(load.websocket)} tls={int(load.tls)}"
+            f" messages={load.messages}"
         )
+        if load.messages and result["errors"]:
+            raise RuntimeError(f"messages on port {port} were lost or changed: {result}")
         if result["bytes"] < result["requests"] * load.answer_bytes:
             raise RuntimeError(f"answers on port {port} were too short: {result}")
         return result

@@ -96,6 +96,13 @@ ROWS = (
         (Bar("pingpy", "nginx", 1.5, 2.5),),
     ),
     Row(
+        "grpc-stream",
+        "gRPC, calls of 10,000 messages of 64 bytes and their echoes, ten at a time; per message",
+        Load("/bench.Talk/Bidi", connections=4, messages=10_000),
+        ("nginx", "pingpy"),
+        (Bar("pingpy", "nginx", 1.0, 1.5),),
+    ),
+    Row(
         "tls",
         "TLS 1.3, keep-alive, 1 KiB",
         Load(tls=True),

@@ -90,7 +90,7 @@ class Server:
         """Where this load goes."""
         if load.tls:
             return self.big_tls_port if big_buffers else self.tls_port
-        if load.streams:
+        if load.streams or load.messages:
             return self.h2_port or self.port
         return self.big_port if big_buffers else self.port
 
@@ -182,7 +182,9 @@ def with_grpc(origins: Origins) -> str:
     """The same, behind a rule for gRPC calls."""
     return (
         '[[proxy.rules]]\npath = "/bench.Echo/*"\ngrpc = true\n'
-        f'upstream = "http://127.0.0.1:{origins.grpc_port}"\n{one_rule(origins.port)}'
+        f'upstream = "http://127.0.0.1:{origins.grpc_port}"\n'
+        '[[proxy.rules]]\npath = "/bench.Talk/*"\ngrpc = true\n'
+        f'upstream = "http://127.0.0.1:{origins.port}"\n{one_rule(origins.port)}'
     )
 
 

@@ -22,6 +22,7 @@ struct caller {
     char *partial;                      /* a head that came in pieces */
     size_t partial_bytes;
     int slot, switched;                 /* to WebSocket: each message is one request from now on */
+    struct call *call;                  /* of gRPC: the same */
 };
 
 static struct load load;
@@ -53,6 +54,7 @@ static void settle(void) {
 static void retire(struct caller *c) {
     callers[c->slot] = NULL;
     free(c->partial);
+    free(c->call);
     loop_close(&c->connection);
 }
 
@@ -67,8 +69,9 @@ static void lost(struct caller *c) {
 
 static void answered(struct caller *c) {
     uint64_t now = now_ns(), bucket = (now - c->asked_ns) / BUCKET_NS;
-    histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
-    total.requests++;
+    int each = c->call ? CALL_TURN : 1;
+    histogram[bucket < BUCKETS ? bucket : BUCKETS - 1] += each;
+    total.requests += each;
     c->state = RESTING;
     if (load.hold) {
         settle();
@@ -115,9 +118,27 @@ static int take_head(struct caller *c, size_t size) {
     return take_body(c, end + 4, size - (end + 4 - scratch));
 }
 
+/* Sends what a conversation has to say; so little is under way that the kernel always takes it. */
+static void say(struct caller *c) {
+    size_t size;
+    const char *output = call_output(c->call, &size);
+    if (size && loop_send(&c->connection, output, size) != DONE) lost(c);
+}
+
+static void take_echo(struct caller *c) {
+    ssize_t got = loop_recv(&c->connection, scratch, sizeof scratch);
+    if (got < 0 && errno == EAGAIN) return;
+    int back = got > 0 ? call_take(c->call, scratch, got) : -1;
+    if (back < 0) return lost(c);
+    total.bytes += got;
+    if (back) answered(c);
+    if (c->connection.fd >= 0) say(c);
+}
+
 /* Reads once; what came may be a part of an answer, a whole one, or the end. */
 static void take(struct caller *c) {
     struct connection *connection = &c->connection;
+    if (c->call) return take_echo(c);
     size_t before = c->state <= HEAD ? c->partial_bytes : 0;
     if (before) memcpy(scratch, c->partial, before);
     ssize_t got = loop_recv(connection, scratch + before, sizeof scratch - before - 1);
@@ -150,6 +171,11 @@ static void ask(struct caller *c, uint64_t asked_ns) {
     c->asked_ns = asked_ns;
     c->state = ASKING;
     c->body_left = ECHO_BYTES;
+    if (c->call) {
+        c->state = HEAD;
+        call_ask(c->call);
+        return say(c);
+    }
     enum verdict sent = c->switched ? loop_send(&c->connection, frame, FRAME_BYTES)
                                     : loop_send(&c->connection, request, request_bytes);
     if (sent == DONE) c->state = c->switched ? BODY : HEAD;
@@ -174,6 +200,11 @@ static void dial(int slot, uint64_t asked_ns) {
     c->state = ASKING;
     c->connection.output = request;
     c->connection.output_left = request_bytes;
+    if (load.messages) {
+        c->call = call_new(load.path, load.messages);
+        call_ask(c->call);
+        c->connection.output = call_output(c->call, &c->connection.output_left);
+    }
     if (load.tls) tls_begin(&c->connection);
     loop_add_paused(&c->connection);
 }

@@ -1,6 +1,7 @@
 /* Load generator and origin in one process: `loadgen ORIGIN_PORT`, then one order a line on stdin, one JSON answer each.
  *
  *   run port=8001 connections=64 seconds=2 path=/1k [close=1] [rate=6000] [body=10240] [requests=4500] [websocket=1] [tls=1]
+ *       [messages=10000]
  *   hold port=8001 connections=9000 seconds=30 path=/1k [tls=1]     opens them, asks once on each, keeps them
  *   drop                                                   closes what is held
  *   stats                                                  what the origin has counted since it started
@@ -30,6 +31,7 @@ static void read_load(char *words, struct load *load) {
         else if (!strcmp(word, "body")) load->body_bytes = atoi(value);
         else if (!strcmp(word, "requests")) load->requests = strtoull(value, NULL, 10);
         else if (!strcmp(word, "websocket")) load->websocket = atoi(value);
+        else if (!strcmp(word, "messages")) load->messages = atoi(value);
         else if (!strcmp(word, "tls")) load->tls = atoi(value);
         else if (!strcmp(word, "path")) snprintf(load->path, sizeof load->path, "%s", value);
         else fprintf(stderr, "loadgen: what is %s?\n", word);

@@ -43,6 +43,17 @@ ssize_t tls_recv(struct connection *, void *into, size_t size);
 ssize_t tls_send(struct connection *, const void *data, size_t size);
 int tls_holds_bytes(struct connection *);
 
+/* call.c: conversations of gRPC. Output is borrowed, and valid until the next call of any of these. */
+enum { CALL_TURN = 10 };                                        /* messages that are under way at once */
+struct call *call_new(const char *path, uint32_t messages);     /* each call of so many (of CALL_TURN each), one after the other */
+void call_ask(struct call *);                                   /* the next turn, once the last one is back */
+int call_take(struct call *, const char *data, size_t size);    /* 1: it is back, 0: not yet, -1: something else is */
+const char *call_output(struct call *, size_t *size);
+int echo_wants(const char *data, size_t size);                  /* whether a connection begins as one of HTTP/2 */
+struct echo *echo_new(void);
+int echo_take(struct echo *, const char *data, size_t size);    /* -1: it cannot go on */
+const char *echo_output(struct echo *, size_t *size);
+
 /* origin.c */
 struct origin_counters { uint64_t connections, requests, errors; };
 extern struct origin_counters origin_counters;
@@ -51,6 +62,7 @@ void origin_start(int port);
 /* client.c */
 struct load {
     int port, connections, close_each, body_bytes, hold, websocket, tls;
+    int messages;                                               /* of each call of gRPC; 0: other requests */
     double seconds, rate;                                       /* rate 0: as fast as answers come */
     uint64_t requests;                                          /* stop after so many; 0: only by time */
     char path[128];

@@ -1,5 +1,5 @@
 /* The keep-alive origin: prebuilt answers of 12 bytes, 1 KiB, 10 KiB, 1 MiB and in chunks; request bodies are swallowed.
- * Asked for a WebSocket it echoes messages of up to 125 bytes. */
+ * Asked for a WebSocket it echoes messages of up to 125 bytes; calls of gRPC (HTTP/2 by prior knowledge) it echoes, too. */
 #define _GNU_SOURCE
 #include "loop.h"
 
@@ -37,6 +37,7 @@ struct exchange {
     int last;                           /* Connection: close was asked for */
     int switched;                       /* to WebSocket */
     char echo[128];
+    struct echo *call;                  /* an HTTP/2 connection for calls of gRPC */
 };
 
 /* The answer to the one key that our client sends (RFC 6455 1.3). */
@@ -138,12 +139,35 @@ static enum verdict serve(struct exchange *e) {
     }
 }
 
+/* So few messages are under way at a time that the kernel takes all of them. */
+static enum verdict echo_calls(struct exchange *e, const char *data, size_t size) {
+    if (echo_take(e->call, data, size) < 0) return BROKEN;
+    const char *output = echo_output(e->call, &size);
+    return size ? loop_send(&e->connection, output, size) : DONE;
+}
+
+static enum verdict take(struct exchange *e) {
+    if (!e->call && echo_wants(e->head, e->head_bytes)) {
+        e->call = echo_new();
+        memmove(e->head, e->head + 24, e->head_bytes -= 24);
+    }
+    if (!e->call) return serve(e);
+    size_t size = e->head_bytes;
+    e->head_bytes = 0;
+    return echo_calls(e, e->head, size);
+}
+
+static void drop(struct exchange *e) {
+    free(e->call);
+    loop_close(&e->connection);
+}
+
 static void exchange_ready(struct connection *c, uint32_t events) {
     struct exchange *e = (struct exchange *)c;
     if (c->output_left) {
         enum verdict flushed = events & (EPOLLHUP | EPOLLERR) ? BROKEN : loop_flush(c);
-        if (flushed == DONE) flushed = e->last ? BROKEN : serve(e);
-        if (flushed == BROKEN) loop_close(c);
+        if (flushed == DONE) flushed = e->last ? BROKEN : e->call ? DONE : serve(e);
+        if (flushed == BROKEN) drop(e);
         return;
     }
     ssize_t got;
@@ -157,12 +181,12 @@ static void exchange_ready(struct connection *c, uint32_t events) {
     }
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) {
-        loop_close(c);
+        drop(e);
         return;
     }
-    if (serve(e) == BROKEN) {
+    if (take(e) == BROKEN) {
         if (!e->last) origin_counters.errors++;
-        loop_close(c);
+        drop(e);
     }
 }
 
