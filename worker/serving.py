@@ -17,7 +17,6 @@ from pingpy.config.schema import Config
 from pingpy.control import WorkerContext
 from pingpy.loading import load_class
 from pingpy.log_format import parse_format
-from pingpy.phases import BoundPhases
 from pingpy.shared import Region, TicketKeys
 from worker.events import WorkerEvents
 from worker.hook_runner import HookRunner
@@ -90,8 +89,7 @@ class Serving:
         self._use_tls(config, plan)
         self.plane.use_routes(self.tables.table)
         self.plane.use_log(self.log)
-        # The plane looks at a rule's hooks only when there are hooks at all.
-        self.plane.use_hooks(self.code.everywhere() or (BoundPhases() if hooks else None))
+        self.plane.use_hooks(self.code.everywhere())
         self.logs = LogFiles(plan, self.log.set_fd, lambda: self.log.lines_dropped)
         directory = region.directory(context.generation)
         self.directory = DirectoryWatch(directory, needed_names(resolved), self.tables.update)

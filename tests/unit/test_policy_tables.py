@@ -7,6 +7,7 @@ from pingpy.config.resolve import resolve
 from pingpy.config.resolved import ResolvedReply, ResolvedRewrite
 from pingpy.config.source import ConfigSource
 from pingpy.errors import ConfigError
+from pingpy.phases import BoundPhases
 from pingpy.shared import Region
 from worker.plane.buffer import Arena
 from worker.plane.cells import Cells
@@ -300,9 +301,9 @@ def test_built_in_pages_and_the_labels_of_all_routes(cells):
 
 
 def test_hooks_go_to_the_rules_they_are_for(cells):
-    hooks = object()
-    tables = compiled(cells, SEED, hooks={1: hooks})
-    assert [r.hooks is hooks for r in tables.table.routes] == [False, True, False]
+    hooks = BoundPhases(logging=lambda session, error, ctx: None)
+    tables = compiled(cells, SEED, hooks={1: hooks, 2: BoundPhases()})
+    assert [r.hooks is not None for r in tables.table.routes] == [False, True, False]
 
 
 def test_the_key_of_a_request(cells):

@@ -18,7 +18,7 @@ class End:
     got: bytearray = field(default_factory=bytearray)
     ended: str = ""
     reading: bool = True
-    unsent: bytes = b""
+    unsent: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
         self.socket.setblocking(False)
@@ -40,9 +40,9 @@ class End:
             except BlockingIOError:
                 break
             except OSError:
-                self.unsent = b""
+                self.unsent.clear()
                 break
-            self.unsent = self.unsent[sent:]
+            del self.unsent[:sent]
             moved = True
         while self.reading and not self.ended and self.socket.fileno() >= 0:
             try:

@@ -243,6 +243,110 @@ def test_logging_sees_the_response_of_an_earlier_turn(make_rig: Callable[..., Ri
     assert seen == [(200, None), (200, b"1")]
 
 
+def test_logging_that_waits_still_sees_its_request(make_rig: Callable[..., Rig]) -> None:
+    seen = []
+
+    async def log(session: Any, error: Any, ctx: Any) -> None:
+        request, response = session.request, session.response
+        seen.append((request.method, request.target, response.headers.get("X-Origin"), session.id))
+        raise KeyError("mine")
+
+    rig = make_rig(hooks=hooks(logging=log))
+    client = rig.client(GET % 1)
+    rig.origin().send(OK)
+    rig.response(client)
+    client.take()
+    client.send(b"GET /local HTTP/1.1\r\nHost: a\r\n\r\n")  # its memory is not that of the first
+    rig.response(client)
+    assert len(rig.events.parked) == 2
+    rig.events.let_go()
+    first, second = seen
+    assert first[:3] == ("GET", "/1", b"1")
+    assert second[:2] == ("GET", "/local")
+    assert first[3] != second[3]
+    assert [name for name, _ in rig.events.raised] == ["logging"] * 2
+    assert rig.plane.stats()["arena_used_bytes"] <= rig.baseline + (64 << 10)
+
+
+PARTS: dict[str, Callable[[Any], Callable[[], Any]]] = {
+    "session": lambda session: lambda: session.id,
+    "request": lambda session: lambda request=session.request: request.target,
+    "fields": lambda session: lambda get=session.request.headers.get: get("X-Own"),
+    "response": lambda session: lambda response=session.response: response.headers.items(),
+    "changes": lambda session: lambda fields=session.request.headers: fields.set("X-Own", "1"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_is_kept_of_a_session_is_over_with_its_request(
+    make_rig: Callable[..., Rig], part: str, ahead: bool
+) -> None:
+    """Memory that belongs to another request by now is never shown; `ahead`: the next one is served at once."""
+    kept: list[Callable[[], Any]] = []
+    own = []
+
+    def up(session: Any, request: Any, ctx: Any) -> None:
+        if kept:
+            with pytest.raises(RuntimeError, match="this session is over"):
+                kept[-1]()
+
+    def log(session: Any, error: Any, ctx: Any) -> None:
+        own.append((session.request.target, session.response.headers.get("X-Origin")))
+        kept.append(PARTS[part](session))
+        kept[-1]()
+
+    rig = make_rig(hooks=hooks(upstream_request_filter=up, logging=log))
+    client = rig.client(b"".join(GET % turn for turn in range(8)) if ahead else b"")
+    for turn in range(8):
+        if not ahead:
+            client.send(GET % turn)
+        rig.origin(wanted=b"/%d " % turn).send(OK)
+        rig.until(lambda turn=turn: client.got.count(b"ok") == turn + 1)  # type: ignore[misc]
+    assert own == [(f"/{turn}", b"1") for turn in range(8)]
+    assert not rig.events.raised
+
+
+def test_what_nobody_keeps_of_a_session_is_used_again(make_rig: Callable[..., Rig]) -> None:
+    seen = []
+
+    def down(session: Any, response: Any, ctx: Any) -> None:
+        parts = (session, session.request.headers, response, response.headers)
+        seen.append(tuple(map(id, parts)))
+        response.headers.add("X-Turn", str(len(seen)))
+        assert response.headers.getlist("X-Turn") == [b"%d" % len(seen)]
+
+    rig = make_rig(hooks=hooks(response_filter=down))
+    client = rig.client()
+    for turn in range(3):
+        client.send(GET % turn)
+        rig.origin(wanted=b"/%d " % turn).send(OK)
+        assert rig.response(client).getlist(b"X-Turn") == [b"%d" % (turn + 1)]
+        client.take()
+    assert len(set(seen)) == 1
+
+
+def test_a_balancer_that_keeps_a_session_does_not_see_what_was_not_kept(
+    make_rig: Callable[..., Rig],
+) -> None:
+    kept = []
+
+    class Balancer:
+        def pick(self, session: Any, peers: Any) -> Any:
+            kept.append(session)
+            return peers[0]
+
+    rig = make_rig(pool={"custom": Balancer()})
+    client = rig.client(GET % 1)
+    rig.origin().send(OK[:-1])
+    rig.until(lambda: client.got.endswith(b"o"))
+    assert kept[0].response.status == 200
+    with pytest.raises(RuntimeError, match="not kept"):
+        kept[0].response.headers.get("X-Origin")
+    rig.origin().send(b"k")
+    rig.response(client)
+
+
 def test_header_edits_hold_for_our_own_errors(make_rig: Callable[..., Rig]) -> None:
     edits = HeaderEdits([b"Server", b"X-Frame"], b"X-Frame: DENY\r\n")
     rig = make_rig(route={"response_edits": edits})

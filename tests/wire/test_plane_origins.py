@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pingpy.phases import BoundPhases
 from tests.wire.plane_ends import End, Origin, read_messages
 from tests.wire.plane_rig import Rig
 
@@ -187,8 +188,7 @@ def test_a_get_on_a_fresh_connection_is_not_sent_again(plane: Rig) -> None:
 
 
 def test_a_post_of_which_nothing_was_sent_is_sent_again(make_rig: Callable[..., Rig]) -> None:
-    gate = Gate()
-    rig = make_rig(hooks=gate)
+    rig = make_rig(hooks=GATE)
     client = rig.client(GET % 0)
     rig.until(lambda: rig.events.parked)
     rig.events.let_go()
@@ -207,17 +207,15 @@ def test_a_post_of_which_nothing_was_sent_is_sent_again(make_rig: Callable[..., 
     assert rig.lines(2)[1].retries == 1
 
 
-class Gate:
-    """Hooks that make every attempt wait."""
+async def wait(session: object, request: object, ctx: object) -> None:
+    """A hook that makes every attempt wait."""
 
-    new_ctx = request_filter = upstream_peer = response_filter = logging = None
 
-    async def upstream_request_filter(self, session: object, request: object, ctx: object) -> None:
-        return None
+GATE = BoundPhases(upstream_request_filter=wait)
 
 
 def test_an_origin_that_speaks_before_it_is_asked(make_rig: Callable[..., Rig]) -> None:
-    rig = make_rig(hooks=Gate())
+    rig = make_rig(hooks=GATE)
     client = rig.client(GET % 0)
     rig.until(lambda: rig.origins[0].ends and rig.events.parked)
     rig.origins[0].ends[0].send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")

@@ -3,12 +3,12 @@
 import cython
 from cython.cimports.worker.plane.attempts import choose_peer, try_again
 from cython.cimports.worker.plane.exchange import (
-    PH_RESPONSE,
     PHASE_ANSWERED,
     PHASE_GO_ON,
     X_ANSWERING,
     Exchange,
 )
+from cython.cimports.worker.plane.hook_slots import PH_RESPONSE, WANTS_RESPONSE
 from cython.cimports.worker.plane.record import END_OK, Attempt
 
 
@@ -24,7 +24,7 @@ def response_head(x):
         x.drop_upstream(False)
         choose_peer(x)
         return PHASE_ANSWERED
-    if x.hooked:
+    if x.hooked & WANTS_RESPONSE:
         return x.services.run_phase(x, PH_RESPONSE)
     return PHASE_GO_ON
 

@@ -13,7 +13,6 @@ from cython.cimports.worker.plane.cells import (
     C_RETRY_TIMEOUT,
 )
 from cython.cimports.worker.plane.exchange import (
-    PH_UPSTREAM_REQUEST,
     PHASE_GO_ON,
     X_ANSWERING,
     X_DIALING,
@@ -22,6 +21,7 @@ from cython.cimports.worker.plane.exchange import (
     Services,
     Side,
 )
+from cython.cimports.worker.plane.hook_slots import PH_UPSTREAM_REQUEST, WANTS_UPSTREAM_REQUEST
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.record import (
     END_CONNECT_FAILED,
@@ -117,8 +117,9 @@ def upstream_ready(x, up, reused):
     if not x.counted:
         x.services.cells.enter_peer(x.peer.cell)
         x.counted = True
-    if x.hooked and x.services.run_phase(x, PH_UPSTREAM_REQUEST) != PHASE_GO_ON:
-        return 0
+    if x.hooked & WANTS_UPSTREAM_REQUEST:
+        if x.services.run_phase(x, PH_UPSTREAM_REQUEST) != PHASE_GO_ON:
+            return 0
     return send_upstream(x)
 
 

@@ -34,6 +34,7 @@ cdef class Arena:
     cdef int put_hex(self, long long to, long long value) except -1
     cdef long long find(self, long long start, long long end, int byte) except -2
     cdef bytes take(self, long long offset, long long size)
+    cdef str text(self, long long offset, long long size)     # of ASCII octets
 
     cdef int chain_append(self, Chain* chain, long long source, long long size) except -1
     cdef long long chain_front(self, Chain* chain, long long* offset) except -1

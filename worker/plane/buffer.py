@@ -251,6 +251,11 @@ class Arena:
         self.check(offset, size)
         return cython.cast(cython.p_char, self.base + offset)[:size]
 
+    def text(self, offset, size):
+        """The same as text. Raises UnicodeDecodeError for what is not ASCII."""
+        self.check(offset, size)
+        return cython.cast(cython.p_char, self.base + offset)[:size].decode("ascii")
+
     # ---- chains: unsent output, kept in blocks of its own
 
     def chain_append(self, chain, source, size):

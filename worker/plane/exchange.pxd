@@ -2,9 +2,11 @@
 from worker.plane.access_log cimport AccessLog
 from worker.plane.buffer cimport Arena
 from worker.plane.cells cimport Cells
+from worker.plane.changes cimport Changes
 from worker.plane.connection cimport Handler, Host
 from worker.plane.h1_parse cimport Head, HeadLimits
-from worker.plane.h1_write cimport Changes, RequestLine
+from worker.plane.h1_write cimport RequestLine
+from worker.plane.hook_slots cimport HookSlots
 from worker.plane.pick cimport Peer
 from worker.plane.record cimport Record
 from worker.plane.route cimport Route, RouteTable
@@ -20,15 +22,7 @@ cdef enum ExchangeState:
     X_ANSWERING = 6           # the response's head went downstream
     X_DONE = 7
 
-# Where a hook may run, and what services.run_phase says of it.
-cdef enum Phase:
-    PH_REQUEST = 0
-    PH_PEER = 1
-    PH_UPSTREAM_REQUEST = 2
-    PH_RESPONSE = 3
-    PH_LOGGING = 4
-    PH_REPLY = 5              # a route whose answer is made in Python
-
+# What services.run_phase says of a hook.
 cdef enum PhaseVerdict:
     PHASE_GO_ON = 0
     PHASE_PARKED = 1          # services calls x.resume(epoch, phase) later
@@ -71,7 +65,7 @@ cdef class Services:
     cdef Cells cells
     cdef AccessLog log
     cdef TlsServer guard                   # None: no host wants certificates of clients
-    cdef object hooks                      # pingpy.phases.BoundPhases, or None
+    cdef HookSlots hooks                   # for rules without their own; None: no hooks
     cdef object runner                     # Callable[[awaitable, callback], Any]: runs a hook's coroutine; what it returns has cancel()
     cdef object on_error                   # Callable[[int status, str cause, Session], None]
     cdef Settings settings
@@ -121,7 +115,7 @@ cdef class Exchange:
     cdef RequestLine line
     cdef bint request_done                 # the whole request body was read
     cdef bint idempotent
-    cdef bint hooked                       # some hook may be configured for it
+    cdef int hooked                        # HookSlots.wanted of what holds for it
     cdef bint loopback                     # the client is on this host
     cdef bint fresh                        # the next attempt must not use a pooled connection
     cdef bint counted                      # in-flight was raised for this peer
@@ -133,7 +127,7 @@ cdef class Exchange:
     cdef long long response_length
     cdef bytes target                      # the rewritten target, or the Location of a redirect
     cdef Changes request_changes, response_changes
-    cdef object session                    # what hooks see, made when first asked for
+    cdef object session                    # what hooks see, made when first asked for and kept for the next request
     cdef object ctx
     cdef object parked                     # the coroutine that it waits for, as the runner named it; None: none
     cdef object chosen                     # the Peer that upstream_peer returned
@@ -143,11 +137,10 @@ cdef class Exchange:
 
     cdef int begin(self, Side down) except -1
     cdef int begin_record(self) except -1
-    cdef int find_route(self) except -1
-    cdef int after_request_filter(self) except -1
     cdef int reply(self, int status, bytes lines, bytes body, int ending) except -1
     cdef int refuse(self, int status, int ending, str cause) except -1
     cdef int client_gone(self, int ending) except -1
     cdef int drop_upstream(self, bint clean) except -1
     cdef int finish(self) except -1
+    cdef int let_go(self) except -1        # the end of its session; follows finish at once, but for logging that waits
     cpdef int resume(self, int epoch, int phase) except -1

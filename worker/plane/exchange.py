@@ -11,7 +11,6 @@ import cython
 from cython.cimports.worker.plane.attempts import choose_peer, send_upstream, upstream_failed
 from cython.cimports.worker.plane.connection import Handler
 from cython.cimports.worker.plane.grpc_answers import send_answer
-from cython.cimports.worker.plane.grpc_bridge import bridge_web
 from cython.cimports.worker.plane.h1_parse import (
     H_CHUNKED,
     M_DELETE,
@@ -22,28 +21,22 @@ from cython.cimports.worker.plane.h1_parse import (
     M_TRACE,
 )
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_LENGTH, BODY_NONE
+from cython.cimports.worker.plane.hook_slots import (
+    PH_LOGGING,
+    PH_PEER,
+    PH_REQUEST,
+    PH_RESPONSE,
+    PH_UPSTREAM_REQUEST,
+    WANTS_LOGGING,
+)
 from cython.cimports.worker.plane.record import (
-    END_BAD_REQUEST,
     END_CLIENT_GONE,
-    END_LOCAL,
-    END_NO_ROUTE,
     END_OK,
     END_UPSTREAM_CLOSED,
 )
 from cython.cimports.worker.plane.request_id import next_random, take_request_id
-from cython.cimports.worker.plane.route import REPLY_NONE, REPLY_PYTHON
+from cython.cimports.worker.plane.routing import after_request_filter, find_route
 from cython.cimports.worker.plane.tally import tally
-from cython.cimports.worker.plane.target import is_normal_path, normalise_path
-
-from worker.plane.reply import TOO_LARGE
-
-RETRY_CREDIT_MOST = cython.declare(cython.double, 100.0)  # a burst of so many retries, not more
-# RFC 9110 9.2.2
-IDEMPOTENT = cython.declare(
-    cython.uint,
-    1 << M_GET | 1 << M_HEAD | 1 << M_PUT | 1 << M_DELETE | 1 << M_OPTIONS | 1 << M_TRACE,
-)
-PATH_BYTES = cython.declare(cython.int, 65536)
 
 
 @cython.cclass
@@ -109,9 +102,10 @@ class Services:
     def give_back(self, x):
         """For a later request."""
         x.state = X_FREE
-        x.epoch += 1
         if len(self.spare) < 512:  # of some 10 KB each; HTTP/2 has many at once
             self.spare.append(x)
+        else:
+            x.session = None  # they hold each other
         return 0
 
     def random(self):
@@ -194,7 +188,7 @@ class Exchange:
             self.services.random(),
             self.services.random(),
         )
-        return self.find_route()
+        return find_route(self)
 
     def begin_record(self):
         """What every request's record starts from."""
@@ -210,68 +204,12 @@ class Exchange:
         record.request_id_size = 0
         self.body_seen = 0
         self.replay_size = -1
-        self.fresh = self.hooked = False
+        self.fresh = False
+        self.hooked = 0
         self.response_length = -1
         self.response.count = 0
         self.route = None
         return 0
-
-    def find_route(self):
-        """Which rule the request is under; then its filters, then its peer."""
-        services: Services = self.services
-        routes: RouteTable = services.routes.of_listener(self.record.listener)
-        path: cython.longlong = self.request.start + self.request.path
-        size: cython.int = self.request.path_size
-        guard: TlsServer = services.guard if routes is services.routes else None
-        if guard is not None and guard.is_misdirected(
-            services.arena, cython.address(self.request), self.record.secured
-        ):
-            return self.refuse(421, END_BAD_REQUEST, "the host wants a client certificate")
-        if not is_normal_path(services.arena.view, path, size):
-            size = normalise_path(services.arena.view, path, size, services.path_memory, PATH_BYTES)
-            if size < 0:
-                return self.refuse(400, END_BAD_REQUEST, "the path climbs above the root")
-            path = services.path_memory
-        self.route = routes.match(
-            services.arena, cython.address(self.request), path, size, self.loopback
-        )
-        if self.route is None:
-            return self.refuse(404, END_NO_ROUTE, "no rule matches and there is no default pool")
-        self.record.route = self.route.index
-        self.hooked = services.hooks is not None or self.route.hooks is not None
-        if 0 <= self.route.max_body_bytes < self.request.content_length:
-            return self.refuse(413, END_BAD_REQUEST, TOO_LARGE)
-        if self.route.rewrite is not None:
-            self.target = self.route.target(
-                services.arena, cython.address(self.request), path, size
-            )
-        elif self.route.redirect is not None:
-            self.target = self.route.location(
-                services.arena, cython.address(self.request), path, size, self.line.tls
-            )
-        if self.hooked and services.run_phase(self, PH_REQUEST) != PHASE_GO_ON:
-            return 0
-        return self.after_request_filter()
-
-    def after_request_filter(self):
-        """No filter has answered: our own reply, or a peer."""
-        route: Route = self.route
-        if route.reply_kind != REPLY_NONE:
-            if route.reply_kind == REPLY_PYTHON:
-                self.services.run_phase(self, PH_REPLY)
-                return 0
-            lines: bytes = route.reply_head
-            if self.target is not None:
-                lines = lines + b"Location: " + self.target + b"\r\n"
-            return self.reply(route.reply_status, lines, route.reply_body, END_LOCAL)
-        if route.grpc_web:
-            bridge_web(self)
-        self.services.retry_credit = min(
-            self.services.retry_credit + route.retry_budget, RETRY_CREDIT_MOST
-        )
-        if self.hooked and self.services.run_phase(self, PH_PEER):
-            return 0
-        return choose_peer(self)
 
     # ---- ends
 
@@ -331,6 +269,7 @@ class Exchange:
         record: cython.pointer(Record) = cython.address(self.record)
         down: Side = self.down
         me: Exchange = self  # the last reference elsewhere may go meanwhile
+        lives_on: cython.bint = False
         if self.state == X_DONE:
             return 0
         self.state = X_DONE
@@ -338,8 +277,8 @@ class Exchange:
             parked, self.parked = self.parked, None
             parked.cancel()
         record.ended_us = services.host.now_us
-        if self.hooked:
-            services.run_phase(self, PH_LOGGING)
+        if self.hooked & WANTS_LOGGING:
+            lives_on = services.run_phase(self, PH_LOGGING) == PHASE_PARKED
         services.cells.count_request(record)
         tally(services.cells, record)
         if services.log is not None:
@@ -349,6 +288,17 @@ class Exchange:
                 cython.address(self.request),
                 cython.address(self.response) if self.response_block else cython.NULL,
             )
+        self.down = None
+        if lives_on:  # what the session shows lives until the coroutine has ended
+            return down.left()
+        self.let_go()
+        down.left()
+        return services.give_back(me)
+
+    def let_go(self):
+        """Free what it holds; from now on its session is over."""
+        services: Services = self.services
+        self.epoch += 1
         services.arena.free(self.head_block)
         if self.response_block:
             services.host.release(self.response_block)
@@ -358,18 +308,17 @@ class Exchange:
         self.peer = None
         self.tried = None
         self.request_changes = self.response_changes = None
-        self.session = self.ctx = self.chosen = None
+        self.ctx = self.chosen = None
         self.target = None
-        self.down = self.bridge = None
-        down.left()
-        return services.give_back(me)
+        self.bridge = None
+        return 0
 
     def resume(self, epoch, phase):
         """An async hook has come back."""
         if epoch != self.epoch or self.state == X_FREE or self.state == X_DONE:
             return 0
         if phase == PH_REQUEST:
-            return self.after_request_filter()
+            return after_request_filter(self)
         if phase == PH_PEER:
             return choose_peer(self)
         if phase == PH_UPSTREAM_REQUEST:

@@ -6,7 +6,6 @@ protocol let a response be one header block ("Trailers-Only"): that is what it g
 
 import cython
 from cython.cimports.worker.plane.h1_parse import F_CONTENT_TYPE
-from cython.cimports.worker.plane.h1_write import without
 
 from worker.plane.grpc_web import (
     DEADLINE_EXCEEDED,
@@ -74,3 +73,12 @@ def grpc_media_type(x):
     if kind == GRPC or kind.startswith((GRPC + b"+", GRPC + b"-web")):
         return kind
     return None
+
+
+@cython.cfunc
+def without(lines: bytes, lower: bytes) -> bytes:
+    """Field lines without those of this name."""
+    kept = [
+        line for line in lines.split(b"\r\n") if line and line.partition(b":")[0].lower() != lower
+    ]
+    return b"".join([line + b"\r\n" for line in kept])

@@ -22,7 +22,7 @@ from cython.cimports.worker.plane.h1_parse import (
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_LENGTH, BODY_NONE
 from cython.cimports.worker.plane.h2_downstream import start_h2
 from cython.cimports.worker.plane.h2_frames import preface
-from cython.cimports.worker.plane.hooks import body_is_filtered
+from cython.cimports.worker.plane.hook_slots import WANTS_REQUEST_BODY
 from cython.cimports.worker.plane.record import END_BAD_REQUEST, END_CLIENT_TIMEOUT, Record
 from cython.cimports.worker.plane.request_body import request_data, request_trailers
 
@@ -316,7 +316,7 @@ class H1Requests(Side):
         """What is still to come of a long counted body goes from socket to socket, unless somebody wants to see it."""
         if self.incoming.kind == BODY_LENGTH and self.incoming.left > SPLICE_FROM_BYTES:
             if self.state == D_BODY and not self.tls and self.exchange is x and x.up is not None:
-                if self.connection.sink is None and not body_is_filtered(x, "request_body_filter"):
+                if self.connection.sink is None and not x.hooked & WANTS_REQUEST_BODY:
                     self.connection.sink = x.up.takes_raw()
         return 0
 

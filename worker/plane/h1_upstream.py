@@ -45,7 +45,7 @@ from cython.cimports.worker.plane.h1_write import (
     head_room,
     render_request,
 )
-from cython.cimports.worker.plane.hooks import body_is_filtered
+from cython.cimports.worker.plane.hook_slots import WANTS_RESPONSE_BODY
 from cython.cimports.worker.plane.record import (
     END_BAD_RESPONSE,
     END_UPSTREAM_CLOSED,
@@ -260,7 +260,7 @@ class H1Upstream(Side):
     def splice_rest(self, x):
         """What is still to come of a long counted body goes from socket to socket, unless somebody wants to see it."""
         if self.incoming.kind == BODY_LENGTH and self.incoming.left > WIDE_FROM_BYTES:
-            if self.exchange is x and not body_is_filtered(x, "response_body_filter"):
+            if self.exchange is x and not x.hooked & WANTS_RESPONSE_BODY:
                 self.connection.sink = x.down.takes_raw()
         return 0
 

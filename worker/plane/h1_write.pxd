@@ -1,5 +1,6 @@
 # Heads as we send them: what passes is copied in runs, what the proxy decides is written anew.
 from worker.plane.buffer cimport Arena
+from worker.plane.changes cimport Changes
 from worker.plane.h1_parse cimport Head
 from worker.plane.record cimport Record
 from worker.plane.route cimport HeaderEdits
@@ -31,19 +32,6 @@ cdef struct ResponseLine:
     bint show_length          # HEAD, 304: Content-Length passes as the origin said it
     bint upgrade              # a 101 that was agreed to
 
-# Changes that a hook made to one message.
-cdef class Changes:
-    cdef list dropped         # lower-case names that are not copied
-    cdef bytes lines          # "Name: value\r\n" to append
-    cdef bytes target         # None: as it came
-    cdef readonly bint sets_host           # `lines` has a Host
-    cdef Changes copy(self)
-    cdef bint drops(self, Arena arena, long long name, int size) except -1
-    cpdef int set_field(self, bytes name, bytes value) except -1
-    cpdef int add_field(self, bytes name, bytes value) except -1
-    cpdef int remove_field(self, bytes name) except -1
-
-cdef bytes without(bytes lines, bytes lower)
 # An upper bound of what render_* writes for this head.
 cdef long long head_room(Head* head, Record* record, HeaderEdits edits, Changes changes) except -1
 # Both write at `to` and return the size written.

@@ -6,6 +6,7 @@ understood (RFC 9112 section 6). Hop-by-hop and nominated fields are left out be
 
 import cython
 from cython.cimports.worker.plane.buffer import Arena
+from cython.cimports.worker.plane.changes import Changes
 from cython.cimports.worker.plane.h1_parse import (
     F_CONTENT_LENGTH,
     F_FORWARDED,
@@ -19,7 +20,6 @@ from cython.cimports.worker.plane.h1_parse import (
     M_OPTIONS,
     Head,
 )
-from cython.cimports.worker.plane.octets import CLASS, O_TOKEN, O_VALUE
 from cython.cimports.worker.plane.record import Record
 from cython.cimports.worker.plane.route import HeaderEdits
 
@@ -40,89 +40,6 @@ FORWARDED_HOST = cython.declare(cython.int, F_X_FORWARDED_HOST)
 SKIP_RESPONSE = cython.declare(cython.uint, (1 << F_CONTENT_LENGTH) | (1 << F_TRANSFER_ENCODING))
 
 
-@cython.cclass
-class Changes:
-    """Changes that a hook made to one message; names and values are checked here, nowhere else."""
-
-    def __cinit__(self):
-        self.dropped = []
-        self.lines = b""
-
-    def set_field(self, name, value):
-        """Replace all fields of this name by one. Raises ValueError for a name or value that is none."""
-        self.remove_field(name)
-        return self.add_field(name, value)
-
-    def add_field(self, name, value):
-        """Append a field. Raises ValueError for a name or value that is none."""
-        check_name(name)
-        text: bytes = value.strip(b" \t")
-        if not all_of(text, O_VALUE):
-            raise ValueError(f"a field's value cannot hold control characters: {value!r}")
-        if name.lower() == b"host":
-            self.remove_field(name)
-            self.sets_host = True
-        self.lines = self.lines + name + b": " + text + b"\r\n"
-        return 0
-
-    def remove_field(self, name):
-        """Leave out all fields of this name."""
-        check_name(name)
-        lower: bytes = name.lower()
-        self.dropped.append(lower)
-        self.lines = without(self.lines, lower)
-        if lower == b"host":
-            self.sets_host = False
-        return 0
-
-    def copy(self):
-        """Changes of its own that begin with these."""
-        other: Changes = Changes()
-        other.dropped = list(self.dropped)
-        other.lines, other.target, other.sets_host = self.lines, self.target, self.sets_host
-        return other
-
-    def drops(self, arena, name, size):
-        for dropped in self.dropped:
-            if len(dropped) == size and arena.take(name, size).lower() == dropped:
-                return True
-        return False
-
-
-FRAMING = frozenset(
-    (b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer")
-)
-
-
-@cython.cfunc
-@cython.exceptval(-1)
-def all_of(text: bytes, kind: cython.int) -> cython.bint:
-    """Whether every octet may stand there (a bit of octets.CLASS)."""
-    octet: cython.uchar
-    for octet in text:
-        if not CLASS[octet] & kind:
-            return False
-    return True
-
-
-def without(lines, lower):
-    """Field lines without those of this name."""
-    if not lines:
-        return lines
-    kept = [
-        line for line in lines.split(b"\r\n") if line and line.partition(b":")[0].lower() != lower
-    ]
-    return b"".join([line + b"\r\n" for line in kept])
-
-
-def check_name(name):
-    """Refuse what is not a token, and the fields whose meaning is the proxy's own."""
-    if not name or not all_of(name, O_TOKEN):
-        raise ValueError(f"not a field name: {name!r}")
-    if name.lower() in FRAMING:
-        raise ValueError(f"{name.decode()} is decided by the proxy and cannot be set")
-
-
 def head_room(head, record, edits, changes):
     """Enough for the head, every field of ours, and the configured lines."""
     room: cython.longlong = head.size + 512 + record.request_id_size + head.authority_size
@@ -131,7 +48,7 @@ def head_room(head, record, edits, changes):
     if head.first[FORWARDED] >= 0:
         room += 128
     if changes is not None:
-        room += len(changes.lines)
+        room += changes.added_bytes
         if changes.target is not None:
             room += len(changes.target)
     return room
@@ -164,7 +81,9 @@ def copy_fields(
                 arena.view, begins, head.fields[i].name_size, head.fields[i].name_hash
             )
         if not dropped and changes is not None:
-            dropped = changes.drops(arena, begins, head.fields[i].name_size)
+            dropped = changes.drops(
+                arena.view, begins, head.fields[i].name_size, head.fields[i].name_hash
+            )
         if dropped:
             if begins > run:
                 arena.copy(to + written, run, begins - run)
@@ -176,10 +95,8 @@ def copy_fields(
         written += begins - run
     if edits is not None:
         written += arena.put(to + written, edits.lines)
-    if changes is not None and changes.sets_host and edits is not None and edits.sets_host:
-        written += arena.put(to + written, without(changes.lines, b"host"))
-    elif changes is not None:
-        written += arena.put(to + written, changes.lines)
+    if changes is not None:
+        written += changes.put_added(arena, to + written, edits is not None and edits.sets_host)
     return written
 
 

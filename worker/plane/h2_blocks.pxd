@@ -3,7 +3,7 @@ from worker.plane.h2_connection cimport H2Connection, H2Stream
 from worker.plane.h1_parse cimport Head
 from worker.plane.hpack cimport Pair
 from worker.plane.route cimport HeaderEdits
-from worker.plane.h1_write cimport Changes
+from worker.plane.changes cimport Changes
 
 cdef enum:
     MOST_PAIRS = 256          # fields of one block as HTTP/2 has them: each crumb of Cookie counts

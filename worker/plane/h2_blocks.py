@@ -5,6 +5,7 @@ a plane share: a block is dealt with wholly before the next one is looked at.
 """
 
 import cython
+from cython.cimports.worker.plane.changes import Changes
 from cython.cimports.worker.plane.h1_parse import (
     F_AUTHORIZATION,
     F_CONNECTION,
@@ -138,7 +139,7 @@ def field_room(head, edits, changes):
     if edits is not None:
         room_bytes += line_room(edits.lines)
     if changes is not None:
-        room_bytes += line_room(changes.lines)
+        room_bytes += 4 * changes.added_bytes + 128
     return room_bytes
 
 
@@ -205,7 +206,7 @@ def put_fields(owner, at, head, skip, edits, changes):
             continue
         if edits is not None and edits.drops(view, name, field.name_size, field.name_hash):
             continue
-        if changes is not None and changes.drops(owner.services.arena, name, field.name_size):
+        if changes is not None and changes.drops(view, name, field.name_size, field.name_hash):
             continue
         at = owner.encoder.put(
             view,
@@ -220,7 +221,7 @@ def put_fields(owner, at, head, skip, edits, changes):
     if edits is not None:
         at = put_line_bytes(owner, at, edits.lines)
     if changes is not None:
-        at = put_line_bytes(owner, at, changes.lines)
+        at = put_added(owner, at, changes)
     return at
 
 
@@ -232,6 +233,15 @@ def put_line_bytes(owner, at, lines):
         return at
     arena.put(text, lines)
     return put_lines(owner, at, text, text + len(lines))
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def put_added(owner: H2Connection, at: cython.longlong, changes: Changes) -> cython.longlong:
+    """The same for what a hook has added."""
+    text: cython.longlong = at + 3 * changes.added_bytes + 64
+    size: cython.longlong = changes.put_added(owner.services.arena, text, False)
+    return put_lines(owner, at, text, text + size) if size else at
 
 
 def put_lines(owner, at, text, end):

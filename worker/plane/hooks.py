@@ -2,16 +2,11 @@
 
 import functools
 import inspect
+from types import CoroutineType
 
 import cython
 from cython.cimports.worker.plane.cells import C_HOOK_ERRORS
 from cython.cimports.worker.plane.exchange import (
-    PH_LOGGING,
-    PH_PEER,
-    PH_REPLY,
-    PH_REQUEST,
-    PH_RESPONSE,
-    PH_UPSTREAM_REQUEST,
     PHASE_ANSWERED,
     PHASE_GO_ON,
     PHASE_PARKED,
@@ -21,8 +16,20 @@ from cython.cimports.worker.plane.exchange import (
     X_SENT,
     Exchange,
 )
+from cython.cimports.worker.plane.hook_slots import (
+    PH_LOGGING,
+    PH_PEER,
+    PH_REPLY,
+    PH_REQUEST,
+    PH_RESPONSE,
+    PH_UPSTREAM_REQUEST,
+    HookSlots,
+)
 from cython.cimports.worker.plane.record import END_HOOK_RAISED, END_LOCAL
-from cython.cimports.worker.plane.session_view import SessionView
+from cython.cimports.worker.plane.session_view import SessionView, session_of
+
+from pingpy.http import Response
+from pingpy.peer import Peer
 
 NAMES = {
     PH_REQUEST: "request_filter",
@@ -35,75 +42,73 @@ NAMES = {
 FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"date", b"server"))
 
 
-def session_of(x):
-    """The exchange as hooks see it, made on first use."""
-    view: SessionView = x.session
-    if view is None:
-        view = SessionView()
-        view.x = x
-        view.epoch = x.epoch
-        x.session = view
-    return view
-
-
 def run_hook(x, phase):
-    """Run what is configured for this phase; nothing configured costs a look."""
-    phases = x.services.hooks
-    session: SessionView
-    hook = None
-    if phase == PH_REPLY:
-        hook = x.route.responder
-    elif x.route is not None and x.route.hooks is not None:
-        phases = x.route.hooks
-    if phases is not None and phase != PH_REPLY:
-        hook = getattr(phases, NAMES[phase])
-    if hook is None:
-        return PHASE_GO_ON
-    session = session_of(x)
-    if phase == PH_UPSTREAM_REQUEST:
-        if x.record.attempts == 1:
-            session.before = x.request_changes
-        x.request_changes = None if session.before is None else session.before.copy()
-    if x.ctx is None and phases is not None and phases.new_ctx is not None:
-        x.ctx = phases.new_ctx()
+    """Somebody wants this phase: call what is configured for it."""
+    slots: HookSlots = slots_for(x)
+    session: SessionView = session_of(x)
     try:
-        if phase == PH_UPSTREAM_REQUEST:
-            answer = hook(session, session.request, x.ctx)
-        elif phase == PH_RESPONSE:
-            answer = hook(session, session.response, x.ctx)
-        elif phase == PH_LOGGING:
-            answer = hook(session, None, x.ctx)
-        elif phase == PH_REPLY:
-            answer = hook(session)
+        if phase == PH_REPLY:
+            answer = x.route.responder(session)
         else:
-            answer = hook(session, x.ctx)
+            if x.ctx is None and slots.new_ctx is not None:
+                x.ctx = slots.new_ctx()
+            answer = call(x, slots, session, phase)
     except (Exception, SystemExit) as error:  # a hook that exits must not take the worker along
+        session.response_here = False
         return take_answer(x, phase, None, error)
+    session.response_here = False
     if answer is None and phase != PH_REPLY:
         return PHASE_GO_ON
-    if inspect.isawaitable(answer):
+    if is_awaitable(answer):
         return park(x, phase, answer)
     return take_answer(x, phase, answer, None)
 
 
-def body_is_filtered(x, name):
-    phases = x.services.hooks
-    if x.route.hooks is not None:
-        phases = x.route.hooks
-    return phases is not None and getattr(phases, name) is not None
+@cython.cfunc
+def slots_for(x: Exchange) -> HookSlots:
+    """The rule's filters, or what holds for every request."""
+    if x.route is not None and x.route.hooks is not None:
+        return x.route.hooks
+    return x.services.hooks
+
+
+@cython.cfunc
+def call(x: Exchange, slots: HookSlots, session: SessionView, phase: cython.int) -> object:
+    """Each phase has its own arguments."""
+    if phase == PH_UPSTREAM_REQUEST:
+        if x.record.attempts == 1:
+            session.before = x.request_changes
+        x.request_changes = None if session.before is None else session.before.copy()
+        return slots.upstream_request_filter(session, session.request_view(), x.ctx)
+    if phase == PH_RESPONSE:
+        session.response_here = True
+        return slots.response_filter(session, session.response_view(), x.ctx)
+    if phase == PH_LOGGING:
+        return slots.logging(session, None, x.ctx)
+    if phase == PH_REQUEST:
+        return slots.request_filter(session, x.ctx)
+    return slots.upstream_peer(session, x.ctx)
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def is_awaitable(answer: object) -> cython.bint:
+    """The usual answers are told apart by their type alone."""
+    kind = type(answer)
+    if kind is Response or kind is Peer:
+        return False
+    return kind is CoroutineType or inspect.isawaitable(answer)
 
 
 @cython.cfunc
 @cython.exceptval(-1)
 def park(x: Exchange, phase: cython.int, answer: object) -> cython.int:
     """Let the coroutine run on the loop; the exchange rests meanwhile."""
-    if phase == PH_LOGGING:
-        session_of(x).keep_all()
-    else:
-        x.state = X_PARKED
     services: object = x.services
+    if phase != PH_LOGGING:
+        x.state = X_PARKED
     task = x.services.runner(answer, functools.partial(services.hook_done, x, x.epoch, phase))
-    if phase != PH_LOGGING:  # that one outlives its request
+    if phase != PH_LOGGING:  # that one outlives its request, and keeps the exchange from its next
         x.parked = task
     return PHASE_PARKED
 

@@ -10,13 +10,13 @@ from cython.cimports.worker.plane.connection import Connection
 from cython.cimports.worker.plane.exchange import (
     PHASE_GO_ON,
     X_DONE,
-    X_FREE,
     Exchange,
     Services,
 )
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
 from cython.cimports.worker.plane.h2_downstream import H2Downstream
-from cython.cimports.worker.plane.hooks import run_hook, session_of, take_answer
+from cython.cimports.worker.plane.hook_slots import PH_LOGGING, slots_of
+from cython.cimports.worker.plane.hooks import run_hook, take_answer
 from cython.cimports.worker.plane.listener import Listener
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.pool import Pools
@@ -24,6 +24,7 @@ from cython.cimports.worker.plane.proxy_entry import ProxyEntry
 from cython.cimports.worker.plane.reactor import Reactor
 from cython.cimports.worker.plane.record import END_INTERNAL
 from cython.cimports.worker.plane.route import RouteTable
+from cython.cimports.worker.plane.session_view import session_of
 from cython.cimports.worker.plane.settings import fill_settings
 from cython.cimports.worker.plane.tls_context import TlsServer
 from cython.cimports.worker.plane.tls_gate import (
@@ -135,7 +136,7 @@ class Plane(Services):
 
     def use_hooks(self, hooks) -> None:
         """The bound phases of the user's application, or None."""
-        self.hooks = hooks
+        self.hooks = slots_of(hooks)
 
     def use_tls(self, server: TlsServer | None, schemes: tuple = ()) -> None:
         """Whom to be towards clients that speak TLS; `schemes`: by listener's number."""
@@ -339,12 +340,16 @@ class Plane(Services):
 
     def hook_done(self, x, epoch, phase, answer, error):
         """An awaited hook has come back; its request may be gone by now."""
-        if epoch != x.epoch or x.state == X_FREE or x.state == X_DONE:
+        if epoch != x.epoch or (x.state == X_DONE and phase != PH_LOGGING):
             return 0
         x.parked = None
         self.reactor.read_clock()
         try:
-            if take_answer(x, phase, answer, error) == PHASE_GO_ON:
+            if phase == PH_LOGGING:
+                take_answer(x, phase, answer, error)
+                x.let_go()
+                self.give_back(x)
+            elif take_answer(x, phase, answer, error) == PHASE_GO_ON:
                 x.resume(epoch, phase)
         except Exception as defect:  # ours, not the hook's: the request must not stay parked
             self.events.fault(defect, repr(x))

@@ -1,6 +1,7 @@
 # Where a request goes: rules compiled to tables, so that cost does not grow with their number.
 from worker.plane.buffer cimport Arena
 from worker.plane.h1_parse cimport Head
+from worker.plane.hook_slots cimport HookSlots
 from worker.plane.pick cimport Pool
 from worker.plane.record cimport Record
 from worker.plane.rules cimport RuleSet
@@ -34,7 +35,7 @@ cdef class Route:
     cdef readonly bint websocket, grpc, grpc_web, host_from_upstream, loopback_only
     cdef readonly long long connect_ms, response_ms, tunnel_ms, body_ms
     cdef readonly long long max_body_bytes      # -1: no bound
-    cdef readonly object hooks                  # None, or the bound phases of this rule's filters
+    cdef readonly HookSlots hooks               # of this rule's filters; None: it has none
     cdef readonly int retry_attempts            # tries after the first
     cdef readonly bint retry_connect, retry_closed, retry_timeout
     cdef readonly double retry_budget           # share of requests

@@ -5,6 +5,7 @@ import array
 import cython
 from cython.cimports.worker.plane.h1_parse import F_X_FORWARDED_FOR
 from cython.cimports.worker.plane.hashing import address_hash, crc32_view, lower
+from cython.cimports.worker.plane.hook_slots import slots_of
 from cython.cimports.worker.plane.rules import RuleSet
 
 from worker.plane.hashing import name_hash
@@ -84,7 +85,7 @@ class Route:
         self.redirect = options.pop("redirect", None)
         self.request_edits = options.pop("request_edits", None)
         self.response_edits = options.pop("response_edits", None)
-        self.hooks = options.pop("hooks", None)
+        self.hooks = slots_of(options.pop("hooks", None))
         self.websocket = options.pop("websocket", False)
         self.grpc = options.pop("grpc", False)
         self.grpc_web = options.pop("grpc_web", False)
@@ -107,7 +108,7 @@ class Route:
 
     def bind(self, hooks):
         """Give the route its bound phases; before the first request only."""
-        self.hooks = hooks
+        self.hooks = slots_of(hooks)
 
     def retries_status(self, status):
         """Whether the rule names this status as a reason to try another peer."""
