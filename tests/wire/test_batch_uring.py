@@ -65,6 +65,46 @@ def test_says_what_recv_says_of_empty_closed_and_wrong_ones(
     assert batch.usable()
 
 
+def tcp_pairs(count: int) -> list[Pair]:
+    """Connected over loopback; the second end does not block."""
+    made = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(count):
+            near = socket.create_connection(listener.getsockname())
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            far = listener.accept()[0]
+            far.setblocking(False)
+            made.append((near, far))
+    return made
+
+
+def seen_at_once(far: socket.socket) -> bytes:
+    try:
+        return far.recv(100)
+    except BlockingIOError:
+        return b""
+
+
+@pytest.mark.parametrize("count", [1, 5])  # the plain form for a few, the ring for more
+def test_last_words_travel_with_the_fin(batch: UringBatch, count: int) -> None:
+    for _ in range(
+        20
+    ):  # the kernel waits for 200 ms; a busy machine may be late for that, not always
+        pairs = tcp_pairs(count)
+        batch.send_to([near.fileno() for near, _ in pairs], [[b"one, ", b"two"]] * count, last=True)
+        early = [seen_at_once(far) for _, far in pairs]
+        for near, far in pairs:
+            near.close()
+            far.setblocking(True)
+        late = [far.recv(100, socket.MSG_WAITALL) for _, far in pairs]
+        for _, far in pairs:
+            far.close()
+        assert [one + two for one, two in zip(early, late, strict=True)] == [b"one, two"] * count
+        if not any(early):
+            return
+    pytest.fail("what is said last was sent before the end")
+
+
 def test_sends_many_at_once_in_one_and_in_several_pieces(
     batch: UringBatch, pairs: list[Pair]
 ) -> None:

@@ -26,3 +26,5 @@ cdef class Batch:
 # Describe the connection's output to the kernel; returns how many of the (at most 8) vectors are used.
 cdef int fill_vectors(Host host, Connection connection, iovec* vectors) except -1
 cdef int describe_message(msghdr* message, iovec* vectors, int count) noexcept
+# MSG_MORE when all that is left is shown in so many vectors and the end of the connection follows within the turn.
+cdef unsigned int last_words(Connection connection, int count) noexcept

@@ -10,6 +10,7 @@ import cython
 from cython.cimports.worker.plane.connection import Connection
 from cython.cimports.worker.plane.syscalls import (
     MSG_DONTWAIT,
+    MSG_MORE,
     MSG_NOSIGNAL,
     errno,
     iovec,
@@ -84,6 +85,7 @@ class Batch:
         vectors: iovec[8]
         message: msghdr
         connection: Connection = self.connections[i]
+        flags: cython.int = MSG_NOSIGNAL | MSG_DONTWAIT
         shown: cython.longlong = 0
         self.size[i] = 0
         self.offset[i] = 0
@@ -96,15 +98,19 @@ class Batch:
             return 0
         for j in range(k):
             self.offset[i] += vectors[j].iov_len
+        flags |= last_words(connection, k)
         if k == 1:
-            sent = send(
-                connection.fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT
-            )
+            sent = send(connection.fd, vectors[0].iov_base, vectors[0].iov_len, flags)
         else:
             describe_message(cython.address(message), vectors, k)
-            sent = sendmsg(connection.fd, cython.address(message), MSG_NOSIGNAL | MSG_DONTWAIT)
+            sent = sendmsg(connection.fd, cython.address(message), flags)
         self.size[i] = sent if sent >= 0 else -errno
         return 0
+
+
+def last_words(connection, count):
+    """So that the FIN travels with them, not in a segment of its own."""
+    return MSG_MORE if connection.finishing and count < MAX_VECTORS else 0
 
 
 def describe_message(message, vectors, count):

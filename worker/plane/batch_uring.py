@@ -9,8 +9,8 @@ import socket
 
 import cython
 from cython.cimports.libc.string import memset
-from cython.cimports.worker.plane.batch import BATCH, describe_message, fill_vectors
-from cython.cimports.worker.plane.connection import Connection
+from cython.cimports.worker.plane.batch import BATCH, describe_message, fill_vectors, last_words
+from cython.cimports.worker.plane.connection import FINISH_CLOSE, Connection
 from cython.cimports.worker.plane.syscalls import (
     EAGAIN,
     ECANCELED,
@@ -316,6 +316,7 @@ class UringBatch(Batch):
         if count == 0:
             self.outcome[i] = 0
             return 0
+        flags |= last_words(connection, count)
         for j in range(count):
             self.offset[i] += vectors[j].iov_len
         if count == 1:
@@ -349,14 +350,15 @@ class UringBatch(Batch):
             for i in range(self.count)
         ]
 
-    def send_to(self, fds: list, pieces: list) -> list:
-        """One `send` to these descriptors, of a list of pieces each; what each call said."""
+    def send_to(self, fds: list, pieces: list, last: bool = False) -> list:
+        """One `send` to these descriptors, of a list of pieces each; what each call said. `last`: they close then."""
         i: cython.int
         at: cython.longlong = self.slots
         connection: Connection
         self.take_descriptors(fds)
         for i in range(self.count):
             connection = self.connections[i]
+            connection.finishing = FINISH_CLOSE if last else 0
             for piece in pieces[i]:
                 connection.slice_offset[connection.slices] = at
                 connection.slice_size[connection.slices] = self.host.arena.put(at, piece)

@@ -167,8 +167,10 @@ class Listener(Handler):
         if size == 16 and is_mapped(packed):  # a client of IPv4 on a socket for both
             packed += 12
             size = 4
-        if size:
-            inet_ntop(AF_INET if size == 4 else AF_INET6, packed, down.client, 46)
+        if size == 4:
+            down.client_size = put_ipv4(packed, down.client)
+        elif size:
+            inet_ntop(AF_INET6, packed, down.client, 46)
             down.client_size = cython.cast(cython.int, strlen(down.client))
         else:
             memcpy(down.client, b"unix:", 5)
@@ -204,6 +206,29 @@ class Listener(Handler):
         gate.listener = self.name
         gate.scheme = self.scheme
         return gate
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def put_ipv4(packed: cython.p_const_uchar, text: cython.p_char) -> cython.int:
+    """In dotted decimals, at most 15 octets: returns how many. inet_ntop would take five times as long."""
+    i: cython.int
+    at: cython.int = 0
+    number: cython.int
+    for i in range(4):
+        number = packed[i]
+        if i:
+            text[at] = 0x2E
+            at += 1
+        if number >= 100:
+            text[at] = 0x30 + number // 100
+            at += 1
+        if number >= 10:
+            text[at] = 0x30 + number // 10 % 10
+            at += 1
+        text[at] = 0x30 + number % 10
+        at += 1
+    return at
 
 
 @cython.cfunc

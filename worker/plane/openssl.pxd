@@ -15,6 +15,7 @@ cdef extern from *:
     #ifdef OPENSSL_IS_BORINGSSL  /* it renegotiates only when told to, and prefers by itself */
     #define SSL_OP_NO_RENEGOTIATION 0
     #define SSL_OP_PRIORITIZE_CHACHA 0
+    #define SSL_CTX_set_ciphersuites(context, text) 1  /* it has an order of its own */
     #define SSL_CTX_set_max_early_data(context, bytes) SSL_CTX_set_early_data_enabled(context, (bytes) > 0)
     #else
     #include <openssl/core_names.h>
@@ -57,6 +58,7 @@ cdef extern from "<openssl/ssl.h>":
     int SSL_CTX_set_min_proto_version(SSL_CTX* context, int version)
     int SSL_CTX_set_max_proto_version(SSL_CTX* context, int version)
     int SSL_CTX_set_cipher_list(SSL_CTX* context, const char* text)
+    int SSL_CTX_set_ciphersuites(SSL_CTX* context, const char* text)
     int SSL_CTX_set1_groups_list(SSL_CTX* context, const char* text)
     void SSL_CTX_set_read_ahead(SSL_CTX* context, int yes)
     long SSL_CTX_set_max_cert_list(SSL_CTX* context, long size)

@@ -18,8 +18,13 @@ cdef class TlsStream(Layer):
     cdef int error                         # errno of the socket
     cdef long long barren                  # bytes of the socket since the last that the handler got
     cdef str unbearable                    # why the socket is not read any more; None: it is
+    cdef bint corked                       # more follows within the turn, be it only the FIN
+    cdef bint staging                      # what libssl writes is put together in `held`
+    cdef bytes held                        # of a handshake, on its way to the socket; None: nothing
+    cdef bint starved, stuck               # the socket had nothing to give, took nothing: that, and no error, stopped libssl
 
     cdef int attach(self, Connection connection, bytes early) except -1
+    cdef int problem(self, int outcome, bint blocked) noexcept
     cdef long long shake(self, Connection connection) except? -1
     cdef long long read_stopped(self, Connection connection, int outcome, long long filled) except? -1
     cdef long long write_stopped(self, Connection connection, int outcome) except? -1

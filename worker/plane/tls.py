@@ -48,7 +48,7 @@ from cython.cimports.worker.plane.syscalls import (
     EPROTO,
     iovec,
 )
-from cython.cimports.worker.plane.tls_socket import new_socket_bio
+from cython.cimports.worker.plane.tls_socket import new_socket_bio, release
 
 RECORD_BYTES = cython.declare(cython.longlong, 16384)  # RFC 8446 5.1
 # Steps of handshakes in one turn, each up to a millisecond of a core: who is being served waits for no more.
@@ -107,7 +107,6 @@ class TlsStream(Layer):
         while filled < size:
             if filled and not connection.readable and not SSL_has_pending(self.ssl):
                 return filled
-            ERR_clear_error()
             got = SSL_read(
                 self.ssl,
                 connection.host.arena.base + offset + filled,
@@ -121,9 +120,16 @@ class TlsStream(Layer):
             connection.readable = True  # epoll knows nothing of what libssl holds
         return filled
 
+    def problem(self, outcome, blocked):
+        """SSL_get_error, which takes whatever is in the queue for ours. To clear that before every call would cost a
+        fiftieth of a request; where the socket stopped libssl, what lies there is known to be somebody else's."""
+        if blocked:
+            ERR_clear_error()
+        return SSL_get_error(self.ssl, outcome)
+
     def read_stopped(self, connection, outcome, filled):
         """SSL_read gave nothing: the end, an error, or nothing for now."""
-        problem: cython.int = SSL_get_error(self.ssl, outcome)
+        problem: cython.int = self.problem(outcome, self.starved)
         if problem == SSL_ERROR_WANT_READ:
             return filled if filled else -EAGAIN
         if problem == SSL_ERROR_WANT_WRITE:
@@ -157,6 +163,7 @@ class TlsStream(Layer):
         if not self.established:
             connection.writable = False  # settled() turns it on
             return 0
+        self.corked = connection.finishing != 0  # close_notify and the FIN go with the last record
         while sent < shown[0]:
             start = cython.cast(cython.pointer(cython.uchar), vectors[i].iov_base) + used
             size = cython.cast(cython.longlong, vectors[i].iov_len) - used
@@ -165,7 +172,6 @@ class TlsStream(Layer):
                 start = gathered
             # No more than one record at a time: what is not wholly out must be shown again, and no less of it.
             size = min(size, RECORD_BYTES)
-            ERR_clear_error()
             got = SSL_write(self.ssl, start, cython.cast(cython.int, size))
             if got <= 0:
                 got = cython.cast(cython.int, self.write_stopped(connection, got))
@@ -179,7 +185,7 @@ class TlsStream(Layer):
 
     def write_stopped(self, connection, outcome):
         """SSL_write took nothing; the socket's BIO has noted when that is because it is full."""
-        problem: cython.int = SSL_get_error(self.ssl, outcome)
+        problem: cython.int = self.problem(outcome, self.stuck)
         if problem == SSL_ERROR_WANT_WRITE:
             return -EAGAIN
         if problem == SSL_ERROR_WANT_READ:
@@ -201,6 +207,7 @@ class TlsStream(Layer):
 
     def took_bytes(self, connection):
         """The socket is writable again: a handshake or a read may have waited for that."""
+        release(self)
         if self.read_waits:
             self.read_waits = False
             connection.readable = True
@@ -211,6 +218,7 @@ class TlsStream(Layer):
     def close(self, connection):
         """close_notify, as far as the socket takes it: what came before is whole (RFC 8446 6.1)."""
         if self.established and self.failure is None and not self.socket_ended:
+            self.corked = True
             ERR_clear_error()
             SSL_shutdown(self.ssl)
             ERR_clear_error()
@@ -226,9 +234,13 @@ class TlsStream(Layer):
         """Go on with it: 1 when it is done, -EAGAIN when the other side must speak, else an error."""
         problem: cython.int
         outcome: cython.int
+        lost: cython.bint
         ERR_clear_error()
+        self.staging = True  # the tickets at its end are written one by one
         outcome = SSL_do_handshake(self.ssl)
-        if outcome == 1:
+        self.staging = False
+        lost = release(self) < 0
+        if outcome == 1:  # even if lost: tickets to a client that has sent its request and closed
             self.established = True
             self.early = None if self.early is None else self.early[self.early_used :] or None
             self.early_used = 0
@@ -241,7 +253,7 @@ class TlsStream(Layer):
                 connection.mark_dirty()
             return 1
         problem = SSL_get_error(self.ssl, outcome)
-        if problem == SSL_ERROR_WANT_READ:
+        if problem == SSL_ERROR_WANT_READ and not lost:
             return -EAGAIN
         if problem == SSL_ERROR_WANT_WRITE:
             self.read_waits = True

@@ -30,6 +30,7 @@ from cython.cimports.worker.plane.syscalls import (
     EAGAIN,
     EINTR,
     MSG_DONTWAIT,
+    MSG_MORE,
     MSG_NOSIGNAL,
     errno,
     recv,
@@ -53,6 +54,7 @@ def read_socket(bio: cython.pointer(BIO), into: cython.p_char, size: cython.int)
     connection: Connection = stream.connection
     got: cython.Py_ssize_t
     BIO_clear_retry_flags(bio)
+    stream.starved = False
     if connection is None or size <= 0 or stream.unbearable is not None:
         return -1
     if stream.barren > (MOST_BARREN if stream.established else MOST_GREETING):
@@ -67,6 +69,7 @@ def read_socket(bio: cython.pointer(BIO), into: cython.p_char, size: cython.int)
         stream.barren += got
         return cython.cast(cython.int, got)
     if not connection.readable:
+        stream.starved = True
         BIO_set_retry_read(bio)
         return -1
     got = recv(connection.fd, into, size, MSG_DONTWAIT)
@@ -81,6 +84,7 @@ def read_socket(bio: cython.pointer(BIO), into: cython.p_char, size: cython.int)
         return 0
     if errno == EAGAIN or errno == EINTR:
         connection.readable = errno == EINTR
+        stream.starved = True
         BIO_set_retry_read(bio)
     else:
         stream.error = errno
@@ -94,20 +98,54 @@ def write_socket(
 ) -> cython.int:
     """One send; a socket that does not take all of it will be writable again."""
     stream: TlsStream = cython.cast(TlsStream, BIO_get_data(bio))
-    connection: Connection = stream.connection
     sent: cython.Py_ssize_t
     BIO_clear_retry_flags(bio)
-    if connection is None or size <= 0:
+    stream.stuck = False
+    if stream.connection is None or size <= 0:
         return -1
-    sent = send(connection.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-    if sent >= 0:
+    if stream.staging:
+        stream.held = data[:size] if stream.held is None else stream.held + data[:size]
+        return size
+    sent = release(stream)
+    if sent > 0:
+        sent = put(stream, data, size)
+    if sent > 0:
         return cython.cast(cython.int, sent)
-    if errno == EAGAIN or errno == EINTR:
-        connection.writable = False
+    if sent == 0:
+        stream.stuck = True
         BIO_set_retry_write(bio)
-    else:
-        stream.error = errno
     return -1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def put(stream: TlsStream, data: cython.p_const_char, size: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """To the socket: how much it took, or -1."""
+    flags: cython.int = MSG_DONTWAIT | MSG_NOSIGNAL | (MSG_MORE if stream.corked else 0)
+    sent: cython.Py_ssize_t = send(stream.connection.fd, data, size, flags)
+    if sent >= 0:
+        return sent
+    if errno == EAGAIN or errno == EINTR:
+        stream.connection.writable = False
+        return 0
+    stream.error = errno
+    return -1
+
+
+def release(stream):
+    size: cython.Py_ssize_t
+    sent: cython.Py_ssize_t
+    if stream.held is None:
+        return 1
+    size = len(stream.held)
+    sent = put(stream, stream.held, size)
+    if sent < 0:
+        stream.held = None
+        return -1
+    stream.held = None if sent == size else stream.held[sent:]
+    if sent < size:
+        stream.connection.writable = False
+    return 1 if sent == size else 0
 
 
 @cython.cfunc
