@@ -14,6 +14,7 @@ from pingpy.config.values import (
     Group,
     HeadBytes,
     LogLevel,
+    LogTarget,
     Networks,
     PositiveSeconds,
     Seconds,
@@ -48,12 +49,12 @@ class Global(Table):
         description="control socket and hand-off; default: $RUNTIME_DIRECTORY, "
         "else /run/pingpy for root, else a private folder of the user's",
     )
-    access_log: str | None = Field(
+    access_log: LogTarget | None = Field(
         default=None,
         description='a path, "stderr", "stdout" or "off"; default: /var/log/pingpy/access.log '
         "where that folder can be used, else stderr",
     )
-    error_log: str = Field(default="stderr", description='a path, or "stderr"')
+    error_log: LogTarget = Field(default="stderr", description='a path, or "stderr"')
     graceful_timeout: PositiveSeconds = Field(
         default=30, description="a graceful stop ends after this long, whatever is still open"
     )

@@ -8,7 +8,7 @@ import math
 import re
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 ERROR_TYPE = "pingpy"  # marks the errors whose text is already ours
@@ -125,6 +125,13 @@ def parse_log_level(value: Any) -> str:
     return level
 
 
+def check_log_target(text: str) -> str:
+    """Where a log goes; what other servers write for syslog must not become a file of that name."""
+    if text.startswith(("syslog:", "journald")):
+        refuse(f"a log cannot go to {shown(text)} in this version", 'name a file, or "stderr"')
+    return text
+
+
 def parse_statuses(value: Any) -> tuple[int | str, ...]:
     """Statuses as a number, a class such as "2xx", or a list of both."""
     items = value if isinstance(value, list) else [value]
@@ -207,6 +214,7 @@ Group = Literal[
     "P-384",
     "P-521",
 ]
+LogTarget = Annotated[str, AfterValidator(check_log_target)]
 LogLevel = Annotated[
     str,
     PlainValidator(parse_log_level),

@@ -63,6 +63,11 @@ DURATION = 'a duration is a number of seconds, or a string such as "250ms", "10s
             "[network]\ntcp_fast_open = true\n",
             '2:1: "tcp_fast_open" in [network] is not available in this version',
         ),
+        (
+            '[global]\naccess_log = "syslog:server=127.0.0.1"\n',
+            '2:14: a log cannot go to "syslog:server=127.0.0.1" in this version'
+            ' | name a file, or "stderr"',
+        ),
         # types
         (
             '[global]\nworker_threads = "four"\n',
