@@ -11,6 +11,7 @@ from typing import Any
 
 from pingpy import __version__
 from pingpy.app import ProxyApp, WorkerInfo
+from pingpy.config.certificates import expiries
 from pingpy.config.plan import Plan
 from pingpy.config.resolve import resolve
 from pingpy.config.schema import Config
@@ -65,7 +66,8 @@ class Serving:
         self._runner = HookRunner(asyncio.get_running_loop(), self._report)
         origin_tls = OriginTls(context.secrets)
         hooks = self.code.of_rules(resolved)
-        pages = Pages.of(resolved.metrics, Metrics(region, cells).respond, lambda: life.serves)
+        metrics = Metrics(region, cells, expiries=expiries(config, context.secrets))
+        pages = Pages.of(resolved.metrics, metrics.respond, lambda: life.serves)
         self.tables = compile_tables(
             resolved,
             cells,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path as FilePath
 
@@ -74,10 +74,7 @@ def _mismatch(error: ssl.SSLError, places: tuple[Path, Path], pair: tuple[str, s
 
 def _check_validity(certificate: FilePath, place: Path, now: datetime) -> Iterator[Finding]:
     try:
-        text = certificate.read_text(encoding="latin-1")
-        begin = text.index(ssl.PEM_HEADER)
-        end = text.index(ssl.PEM_FOOTER, begin) + len(ssl.PEM_FOOTER)
-        first, last = validity(ssl.PEM_cert_to_DER_cert(text[begin:end]))
+        first, last = validity(first_der(certificate.read_bytes()))
     except (ValueError, IndexError):
         return
     if now > last:
@@ -86,6 +83,28 @@ def _check_validity(certificate: FilePath, place: Path, now: datetime) -> Iterat
         yield warning(place, f"the certificate {certificate} is valid only from {first:%Y-%m-%d}")
     elif last - now < NEAR_END:
         yield warning(place, f"the certificate {certificate} expires on {last:%Y-%m-%d}")
+
+
+def expiries(config: Config, contents: Mapping[str, bytes]) -> dict[str, float]:
+    """When each certificate for clients ends (Unix time), by its name in the file; those that are none are left out."""
+    network = config.network
+    names = [network.ssl_certificate, *(entry.certificate for entry in network.tls)]
+    found: dict[str, float] = {}
+    for name in names:
+        try:
+            if name is not None and name in contents:
+                found[name] = validity(first_der(contents[name]))[1].timestamp()
+        except (ValueError, IndexError):
+            continue
+    return found
+
+
+def first_der(pem: bytes) -> bytes:
+    """The first certificate of a chain, which is the server's own; raises ValueError when there is none."""
+    text = pem.decode("latin-1")
+    begin = text.index(ssl.PEM_HEADER)
+    end = text.index(ssl.PEM_FOOTER, begin) + len(ssl.PEM_FOOTER)
+    return ssl.PEM_cert_to_DER_cert(text[begin:end])
 
 
 def validity(der: bytes) -> tuple[datetime, datetime]:

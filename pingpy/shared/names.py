@@ -51,6 +51,11 @@ FAMILIES = (
     Family("pingpy_connections", GAUGE, "Client connections, by state."),
     Family("pingpy_connections_accepted_total", COUNTER, "Client connections accepted."),
     Family("pingpy_tls_handshakes_total", COUNTER, "TLS handshakes of clients, by result."),
+    Family(
+        "pingpy_cert_expiry_timestamp_seconds",
+        GAUGE,
+        "When a certificate for clients ends, by file.",
+    ),
     Family("pingpy_upstream_connections_opened_total", COUNTER, "Connections opened to peers."),
     Family("pingpy_upstream_idle_connections", GAUGE, "Pooled connections to peers, at rest."),
     Family("pingpy_bad_requests_total", COUNTER, "Requests refused before a rule was looked up."),

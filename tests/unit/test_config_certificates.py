@@ -1,12 +1,13 @@
 """Certificates: readable, of their key, in date."""
 
 import ssl
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pingpy.config.certificates import check_certificates, validity
+from pingpy.config.certificates import check_certificates, expiries, validity
 from pingpy.config.certificates_upstream import check_upstream_certificates
 from pingpy.config.load import load
 from pingpy.config.source import ConfigSource
@@ -51,6 +52,24 @@ def test_a_certificate_and_its_key_are_fine():
 )
 def test_what_stops_a_start(certificate, key, place, message):
     assert told(certificate, key) == [(place, "error", message)]
+
+
+def test_when_certificates_end_by_their_names_in_the_file():
+    table = '[[network.tls]]\nserver_name = "b"\ncertificate = "{}"\nkey = "k"\n'
+    text = '[network]\nssl_certificate = "a.crt"\nssl_certificate_key = "a.key"\n'
+    text += table.format("b.crt") + table.format("none.crt").replace('"b"', '"c"')
+    config = load(ConfigSource("c.toml", text.encode()))
+    pem = (DATA / "tls_localhost.crt").read_bytes()
+    found = expiries(config, {"a.crt": pem, "b.crt": b"-----BEGIN CERTIFICATE-----", "k": pem})
+    assert list(found) == ["a.crt"]
+    assert datetime.fromtimestamp(found["a.crt"], UTC) == last_day("tls_localhost.crt")
+    assert expiries(load(ConfigSource("c.toml", b"")), {}) == {}
+
+
+def last_day(name):
+    said = ["openssl", "x509", "-enddate", "-noout", "-in", str(DATA / name)]
+    text = subprocess.run(said, capture_output=True, text=True, check=True).stdout
+    return datetime.strptime(text.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
 
 
 def test_files_that_are_not_pem():

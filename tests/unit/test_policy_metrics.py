@@ -86,6 +86,16 @@ def test_the_page_is_what_prometheus_reads(region):
     assert value(families, "pingpy_process_start_time_seconds") > 1.7e9
 
 
+def test_when_certificates_end(region):
+    cells = worker(region)
+    text = Metrics(region, cells, expiries={"/etc/a.crt": 1.8e9, 'b"': 1.9e9}).page()
+    families = parsed(text)
+    name = "pingpy_cert_expiry_timestamp_seconds"
+    assert value(families, name, certificate="/etc/a.crt") == 1.8e9
+    assert value(families, name, certificate='b"') == 1.9e9
+    assert name not in parsed(page(region, cells))
+
+
 def test_every_family_has_help_and_type_once_and_is_declared(region):
     cells = worker(region)
     serve(cells)
@@ -133,6 +143,8 @@ CHARTED = [
     "pingpy_dns_resolutions_total{result}",
     "pingpy_dns_age_seconds{name}",
     "pingpy_probes_total{result}",
+    "pingpy_tls_handshakes_total{result}",
+    "pingpy_cert_expiry_timestamp_seconds",
 ]
 
 

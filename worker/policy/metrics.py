@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import accumulate
 
 import pingpy
@@ -25,14 +25,22 @@ Samples = dict[str, list[str]]
 
 
 class Metrics:
-    """Renders the page. `clock`: monotonic seconds, as slabs' heartbeats are."""
+    """Renders the page. `clock`: monotonic seconds, as slabs' heartbeats are; `expiries`: Unix times by certificate."""
 
     def __init__(
-        self, region: Region, cells: Cells, clock: Callable[[], float] = time.monotonic
+        self,
+        region: Region,
+        cells: Cells,
+        clock: Callable[[], float] = time.monotonic,
+        expiries: Mapping[str, float] | None = None,
     ) -> None:
         self._region = region
         self._cells = cells
         self._clock = clock
+        self._expiries = [
+            f"{_key('pingpy_cert_expiry_timestamp_seconds', {'certificate': name})} {end:.0f}"
+            for name, end in (expiries or {}).items()
+        ]
         self._scrape = Scrape(region)
         # By series: the lines' beginnings, made once; the family is what comes before the labels.
         self._prefixes: list[tuple[str, list[str]]] = []
@@ -53,6 +61,7 @@ class Metrics:
             self._worker(samples, slab)
         self._together(samples, workers)
         self._peers(samples)
+        samples["pingpy_cert_expiry_timestamp_seconds"] += self._expiries
         samples["pingpy_build_info"].append(self._build_info)
         began = self._region.created_wall_us / 1e6
         samples["pingpy_process_start_time_seconds"].append(
