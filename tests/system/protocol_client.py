@@ -6,12 +6,13 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
@@ -220,10 +221,28 @@ class Door:
         sock.setblocking(False)
         return sock
 
+    def talk(self, request: Request) -> H1Talk | H2Talk:
+        scheme = "http" if self.tls is None else "https"
+        return H2Talk(request, scheme) if self.http2 else H1Talk(request)
+
+    def break_off(self, request: Request, wait: Callable[[], object]) -> None:
+        """Send half of the body, wait, and leave: HTTP/2 over TLS by RST_STREAM, the others without a word."""
+        talk = self.talk(request)
+        deadline = time.monotonic() + SECONDS
+        with self.connect() as sock:
+            while talk.at < len(talk.body) // 2:
+                assert time.monotonic() < deadline, "half of the body does not go"
+                move(sock, talk)
+            wait()
+            if isinstance(talk, H2Talk) and self.tls is not None:
+                talk.h2.reset_stream(1, h2.errors.ErrorCodes.CANCEL)
+                talk.ended = True
+                while talk.wants_to_send():
+                    move(sock, talk)
+
     def ask(self, request: Request) -> Answer:
         """One exchange on a connection of its own; never raises for what the other side does."""
-        scheme = "http" if self.tls is None else "https"
-        talk: H1Talk | H2Talk = H2Talk(request, scheme) if self.http2 else H1Talk(request)
+        talk = self.talk(request)
         deadline = time.monotonic() + SECONDS
         with self.connect() as sock:
             try:

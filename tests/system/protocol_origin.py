@@ -10,6 +10,7 @@ Usage: protocol_origin.py CERTIFICATE KEY; prints the plain port and the TLS por
     /early     answers before the body has come, and reads no further
     /cut       half of a counted body, then the end of the connection; ?unsized: of a chunked one
     /reset     the same by RST (HTTP/2: RST_STREAM); ?first: before the head
+    /of/NAME   what became of the last request whose target ended with NAME: begun, ended or gone
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n"
 HEAD_BYTES = 1 << 20
 LARGE = b"v" * 7000
 HALF = b"half of the body"
+BECAME: dict[bytes, bytes] = {}  # of a query
 
 
 @dataclass
@@ -52,6 +54,10 @@ class Ask:
     @property
     def path(self) -> str:
         return urlsplit(self.target.decode()).path
+
+    @property
+    def query(self) -> bytes:
+        return self.target.partition(b"?")[2]
 
     @property
     def unsized(self) -> bool:
@@ -95,6 +101,11 @@ class Link(asyncio.Protocol):
         """The answer is out; the rest of the request is not wanted."""
         raise NotImplementedError
 
+    def gone(self, ask: Ask | None) -> None:
+        """No more of this request will come."""
+        if ask is not None and BECAME[ask.query] == b"begun":
+            BECAME[ask.query] = b"gone"
+
     # ---- what the paths mean
 
     def whole(self, ask: Ask, body: bytes, fields: Fields, status: int = 200) -> None:
@@ -105,6 +116,7 @@ class Link(asyncio.Protocol):
 
     def begins(self, ask: Ask) -> None:
         """The head of a request is here."""
+        BECAME[ask.query] = b"begun"
         match ask.path:
             case "/early":
                 self.head(ask, 403, [(b"connection", b"close")] if ask.stream == 0 else [], 5)
@@ -124,6 +136,7 @@ class Link(asyncio.Protocol):
 
     def ends(self, ask: Ask) -> None:
         """All of it is here."""
+        BECAME[ask.query] = b"ended"
         match ask.path.split("/")[1:]:
             case ["early"]:
                 pass
@@ -138,6 +151,8 @@ class Link(asyncio.Protocol):
                 self.head(ask, 200, [])
                 self.data(ask, bytes(range(256)) * (int(size) // 256))
                 self.end(ask)
+            case ["of", name]:
+                self.whole(ask, BECAME.get(name.encode(), b"unknown"), [])
             case ["cookies"]:
                 self.whole(ask, b"", [(b"set-cookie", b"c%d=v%d" % (n, n)) for n in range(40)])
             case ["large"]:
@@ -180,6 +195,9 @@ class H1Link(Link):
     def __init__(self) -> None:
         self.h1 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self.ask: Ask | None = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.gone(self.ask)
 
     def write(self, event: Any) -> None:
         self.transport.write(self.h1.send(event) or b"")
@@ -252,6 +270,10 @@ class H2Link(Link):
         self.h2.initiate_connection()
         self.flush()
 
+    def connection_lost(self, error: Exception | None) -> None:
+        for ask in self.asks.values():
+            self.gone(ask)
+
     def flush(self) -> None:
         self.transport.write(self.h2.data_to_send())
 
@@ -280,7 +302,7 @@ class H2Link(Link):
             case h2.events.StreamEnded() if ask is not None:
                 self.ends(ask)
             case h2.events.StreamReset():
-                self.asks.pop(stream, None)
+                self.gone(self.asks.pop(stream, None))
                 self.outgoing.pop(stream, None)
             case _:
                 pass

@@ -40,6 +40,10 @@ class Pair:
         request = Request(f"/{self.up}{path}", method, **how)  # type: ignore[arg-type]
         return self.world.door(self.down).ask(request)
 
+    def became(self, name: str) -> bytes:
+        """What the origin saw of the last request of this name."""
+        return bytes(self.whole(f"/of/{name}").body)
+
     def whole(self, path: str, method: str = "GET", **how: object) -> Answer:
         answer = self.ask(path, method, **how)
         assert (answer.whole, answer.problem) == (True, "")
@@ -124,6 +128,17 @@ def test_a_cut_answer_never_looks_whole(pair: Pair, path: str) -> None:
     assert not answer.whole
     assert answer.problem
     assert HALF.startswith(bytes(answer.body))
+
+
+@pytest.mark.row("S29")
+@pytest.mark.parametrize("sized", [True, False], ids=["counted", "unknown"])
+def test_a_cut_request_never_looks_whole(pair: Pair, sized: bool) -> None:
+    name = f"cut-{pair.down}-{pair.up}-{sized}"
+    request = Request(f"/{pair.up}/echo?{name}", "POST", body=bytes(60_000), sized=sized)
+    door = pair.world.door(pair.down)
+    door.break_off(request, lambda: until(lambda: pair.became(name) == b"begun"))
+    until(lambda: pair.became(name) != b"begun")
+    assert pair.became(name) == b"gone"
 
 
 @pytest.mark.row("S29")

@@ -48,6 +48,21 @@ def test_an_http1_request_and_its_http2_answer(h2_rig: Rig) -> None:
     assert h2_rig.lines(1)[0].status == 200
 
 
+def test_an_answer_that_has_waited_ends_while_the_client_opens_its_window(h2_rig: Rig) -> None:
+    client = H2Client(h2_rig)
+    client.credit = False
+    stream = client.request("/x")
+    origin = H2Origin(h2_rig)
+    origin.answer(*origin.request(), BIG[:200_000], fields=[("content-length", "200000")])
+    h2_rig.settle()
+    client.take()
+    client.credit = True
+    client.h2.acknowledge_received_data(len(client.answers[stream].body), stream)
+    client.flush()
+    answer = client.answer(stream)
+    assert (answer.whole, bytes(answer.body)) == (True, BIG[:200_000])
+
+
 def test_trailers_both_ways_from_http1(h2_rig: Rig) -> None:
     client = h2_rig.client(
         b"POST /t HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n"

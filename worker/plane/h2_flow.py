@@ -312,7 +312,8 @@ def arrive(stream, offset, size, last):
 
 def drain_early(stream):
     """What came too early, as far as it is taken; then the end, if that has come."""
-    owner: H2Connection = stream.owner
+    kept: H2Stream = stream  # whoever calls may have it from the exchange, which may end in here
+    owner: H2Connection = kept.owner
     arena = owner.services.arena
     exchange = stream.exchange
     offset: cython.longlong = 0
