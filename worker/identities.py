@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from pingpy.config.certificates import first_der
 from pingpy.config.crosscheck_identities import identity
+from pingpy.config.ocsp import saying
 from pingpy.config.schema import Config, Tls
 from pingpy.errors import Complaint, ConfigError
 from pingpy.log import logger
 from pingpy.shared import TicketKeys
 from worker.plane.tls_context import TlsContext, TlsServer, has_group
 from worker.plane.tls_tickets import Tickets
+
+FOR_EVER = 1 << 62  # a response without nextUpdate does not expire (RFC 6960 4.2.2.1)
 
 
 def tls_server(
@@ -53,6 +57,7 @@ def _identity(entries: list[Tls], secrets: Mapping[str, bytes]) -> TlsContext:
     try:
         return TlsContext(
             [(secrets[entry.certificate], secrets[entry.key]) for entry in entries],
+            staples=[_staple(entry, secrets) for entry in entries],
             mark=_mark((*identity(first), verify), authorities),
             client_ca=authorities,
             client_verify=verify,
@@ -64,6 +69,16 @@ def _identity(entries: list[Tls], secrets: Mapping[str, bytes]) -> TlsContext:
         raise ConfigError(
             [Complaint(f"certificate {first.certificate} ({names}): {error}")]
         ) from error
+
+
+def _staple(entry: Tls, secrets: Mapping[str, bytes]) -> tuple[bytes, int, int] | None:
+    """The response to show with an entry's certificate, and when. Raises ValueError."""
+    if entry.ocsp is None:
+        return None
+    response = secrets[entry.ocsp]
+    said = saying(response, first_der(secrets[entry.certificate]))
+    last = FOR_EVER if said.last is None else int(said.last.timestamp())
+    return response, int(said.first.timestamp()), last
 
 
 def _mark(texts: Iterable[str], authorities: bytes) -> bytes:

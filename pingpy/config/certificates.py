@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path as FilePath
 
+from pingpy.config import der
 from pingpy.config.finding import Finding, Path, warning
 from pingpy.config.schema import Config
 
@@ -74,15 +75,15 @@ def _mismatch(error: ssl.SSLError, places: tuple[Path, Path], pair: tuple[str, s
 
 def _check_validity(certificate: FilePath, place: Path, now: datetime) -> Iterator[Finding]:
     try:
-        first, last = validity(first_der(certificate.read_bytes()))
+        begins, ends = validity(first_der(certificate.read_bytes()))
     except (ValueError, IndexError):
         return
-    if now > last:
-        yield warning(place, f"the certificate {certificate} expired on {last:%Y-%m-%d}")
-    elif now < first:
-        yield warning(place, f"the certificate {certificate} is valid only from {first:%Y-%m-%d}")
-    elif last - now < NEAR_END:
-        yield warning(place, f"the certificate {certificate} expires on {last:%Y-%m-%d}")
+    if now > ends:
+        yield warning(place, f"the certificate {certificate} expired on {ends:%Y-%m-%d}")
+    elif now < begins:
+        yield warning(place, f"the certificate {certificate} is valid only from {begins:%Y-%m-%d}")
+    elif ends - now < NEAR_END:
+        yield warning(place, f"the certificate {certificate} expires on {ends:%Y-%m-%d}")
 
 
 def expiries(config: Config, contents: Mapping[str, bytes]) -> dict[str, float]:
@@ -107,36 +108,9 @@ def first_der(pem: bytes) -> bytes:
     return ssl.PEM_cert_to_DER_cert(text[begin:end])
 
 
-def validity(der: bytes) -> tuple[datetime, datetime]:
-    """The first and last moment of an X.509 certificate (RFC 5280 section 4.1)."""
-    _, outer, _ = _element(der, 0)
-    _, position, _ = _element(der, outer)  # tbsCertificate
-    tag, _, after = _element(der, position)
-    if tag == 0xA0:  # version is optional
-        position = after
-    for _ in range(3):  # serialNumber, signature, issuer
-        _, _, position = _element(der, position)
-    _, position, _ = _element(der, position)
-    tag, start, end = _element(der, position)
-    first = _time(tag, der[start:end])
-    tag, start, end = _element(der, end)
-    return first, _time(tag, der[start:end])
-
-
-def _element(der: bytes, position: int) -> tuple[int, int, int]:
-    """Tag, start of the content, end of the content of the DER element at a position."""
-    tag, length = der[position], der[position + 1]
-    start = position + 2
-    if length & 0x80:
-        size = length & 0x7F
-        length = int.from_bytes(der[start : start + size])
-        start += size
-    return tag, start, start + length
-
-
-def _time(tag: int, content: bytes) -> datetime:
-    """UTCTime (0x17) has two digits for the year, 50-99 are of the last century; else GeneralizedTime."""
-    text = content.decode("ascii")
-    if tag == 0x17:
-        text = ("19" if text >= "50" else "20") + text
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+def validity(certificate: bytes) -> tuple[datetime, datetime]:
+    """The first and last moment of a certificate in DER (RFC 5280 4.1). Raises ValueError, IndexError."""
+    fields = der.inside(der.inside(der.first(certificate))[0])
+    # version is optional; then serialNumber, signature, issuer
+    begins, ends = der.inside(fields[4 if fields[0].tag == der.EXPLICIT_0 else 3])
+    return der.moment(begins), der.moment(ends)

@@ -141,7 +141,7 @@ def secret_files(config: Config) -> tuple[str, ...]:
     network = config.network
     names = [network.ssl_certificate, network.ssl_certificate_key]
     for entry in network.tls:
-        names += [entry.certificate, entry.key, entry.client_ca]
+        names += [entry.certificate, entry.key, entry.ocsp, entry.client_ca]
     tables = [
         config.proxy.tls,
         *(p.tls for p in config.pools),

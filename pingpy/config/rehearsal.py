@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from pingpy.config.as_user import complaints_as_user
 from pingpy.config.certificates import check_certificates
 from pingpy.config.certificates_clients import check_client_authorities
+from pingpy.config.certificates_ocsp import check_ocsp
 from pingpy.config.certificates_upstream import check_upstream_certificates
 from pingpy.config.finding import Finding
 from pingpy.config.host import check_host
@@ -80,10 +81,12 @@ def rehearse(
     the_plan = plan(config)
     if not bind:
         held = {listener.id for listener in the_plan.listeners}
+    now = datetime.now(UTC)
     findings: list[Finding] = [
         *examined.findings,
-        *check_certificates(config, folder, datetime.now(UTC)),
-        *check_upstream_certificates(config, folder, datetime.now(UTC)),
+        *check_certificates(config, folder, now),
+        *check_ocsp(config, folder, now),
+        *check_upstream_certificates(config, folder, now),
         *check_client_authorities(config, folder),
         *check_host(config, the_plan, held),
         *(unresolved(config) if look_up_names else ()),

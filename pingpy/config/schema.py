@@ -114,6 +114,9 @@ class Tls(Table):
     )
     certificate: str = Field(description="path of the certificate chain, PEM")
     key: str = Field(description="path of its private key, PEM")
+    ocsp: str | None = Field(
+        default=None, description="path of an OCSP response for it, DER: stapled while it is valid"
+    )
     client_ca: str | None = Field(
         default=None, description="path of the CAs of client certificates, PEM"
     )

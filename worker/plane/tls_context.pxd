@@ -4,12 +4,14 @@ from worker.plane.h1_parse cimport Head
 from worker.plane.openssl cimport SSL_CTX
 from worker.plane.record cimport Secured
 from worker.plane.tls cimport TlsStream
+from worker.plane.tls_staple cimport Staples
 from worker.plane.tls_tickets cimport Tickets
 
 # One identity: certificates of several kinds for the same names, and the rules that hold there.
 cdef class TlsContext:
     cdef SSL_CTX* context
     cdef bytes groups, mark
+    cdef Staples staples                   # None: no OCSP response is shown
     cdef int verify, oldest                # SSL_VERIFY_*, TLS1_*_VERSION
     cdef readonly bint requires_client     # a client must show a certificate
 

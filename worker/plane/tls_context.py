@@ -55,6 +55,7 @@ from cython.cimports.worker.plane.openssl import (
 )
 from cython.cimports.worker.plane.tls import TlsStream, new_stream, reason
 from cython.cimports.worker.plane.tls_pem import load_authorities, load_pair
+from cython.cimports.worker.plane.tls_staple import Staples
 from cython.cimports.worker.plane.tls_tickets import Tickets, bound_tickets
 
 # Mozilla's "intermediate" profile, without DHE, in its order: AES-256 costs more and protects nobody better.
@@ -90,8 +91,10 @@ class TlsContext:
         client_verify: str = "off",
         min_version: str = "1.2",
         groups=(),
+        staples=(),
     ):
-        """`certificates`: (chain, key), PEM; `mark`: 32 bytes, the same in every process for the same identity."""
+        """`certificates`: (chain, key), PEM; `staples`: for each of them None, or (OCSP response, first, last second);
+        `mark`: 32 bytes, the same in every process for the same identity."""
         options: cython.ulonglong = (
             SSL_OP_NO_COMPRESSION
             | SSL_OP_NO_RENEGOTIATION
@@ -127,8 +130,12 @@ class TlsContext:
             raise ValueError(f"no key exchange group of {groups} is to be had: {reason()}")
         SSL_CTX_set_session_id_context(self.context, mark, cython.cast(cython.uint, len(mark)))
         SSL_CTX_set_verify(self.context, self.verify, cython.NULL)
-        for chain, key in certificates:
+        for i, (chain, key) in enumerate(certificates):
             load_pair(self.context, chain, key)
+            if i < len(staples) and staples[i] is not None:
+                self.staples = self.staples or Staples()
+                response, first, last = staples[i]
+                self.staples.add(self.context, response, first, last)
         if client_ca:
             load_authorities(self.context, client_ca, True)
 

@@ -13,9 +13,11 @@ class TlsContext:
         client_verify: str = "off",
         min_version: str = "1.2",
         groups: Sequence[str] = (),
+        staples: Sequence[tuple[bytes, int, int] | None] = (),
     ) -> None:
-        """`certificates`: (chain, key), PEM, one of each kind; `mark`: 32 bytes, the same in every process for the same
-        identity. Raises ValueError with the reason for what cannot be used."""
+        """`certificates`: (chain, key), PEM, one of each kind; `staples`: for each of them an OCSP response in DER and
+        the first and last second (since 1970) when it may be shown; `mark`: 32 bytes, the same in every process for the
+        same identity. Raises ValueError with the reason for what cannot be used."""
 
 class TlsServer:
     default: TlsContext
