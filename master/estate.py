@@ -15,7 +15,7 @@ from master.listeners import Listeners
 from master.logfiles import LogFiles
 from master.pidfile import PidFile
 from master.process import Identity, identity
-from master.secret_files import read_secrets
+from master.secret_files import digest, read_secrets
 from master.successor import Origin
 from master.systemd import Notifier
 from pingpy.config.plan import ListenerPlan, Plan
@@ -63,6 +63,7 @@ class Generation:
     config_hash: str
     orphan_timeout_seconds: float
     secrets: dict[str, bytes] = field(repr=False)
+    contents: dict[str, str]  # the digests of the secrets
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class Estate:
             config_hash=source.sha256,
             orphan_timeout_seconds=plan.drain.orphan_seconds,
             secrets=secrets,
+            contents={name: digest(content) for name, content in secrets.items()},
         )
         self.generations[number] = generation
         return generation

@@ -114,6 +114,15 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """The files that a generation was loaded from were looked at: what it was born with, and what they are now."""
+
+    generation: int
+    loaded: Mapping[str, str] = field(repr=False)
+    seen: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSaid:
     """The other master of an upgrade sent a message; `elder`: the one that we take over from."""
 
@@ -151,6 +160,7 @@ Event = (
     | Command
     | Checked
     | Bound
+    | Looked
     | PeerSaid
     | PeerGone
     | PeerAsked

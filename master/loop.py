@@ -18,6 +18,7 @@ from master.control_socket import Client, ControlSocket, listen
 from master.estate import Estate
 from master.events import Beats, Checked, Command, Event, Exited, Muted, PeerAsked, Said, Signalled
 from master.events import Tick as TickEvent
+from master.lookout import Lookout
 from master.peer import Peer
 from master.perform import Performer
 from master.status import draining
@@ -45,6 +46,7 @@ class Loop:
         self._watchers: dict[int, Callable[[], None]] = {}
         self._events: deque[Event] = deque()
         self._performer = Performer(self)
+        self._lookout = Lookout(self)
         self._stored = set(estate.listeners.groups)  # what an earlier master may have left there
         self._next_beat = self._next_sweep = self._next_ping = 0.0
 
@@ -97,7 +99,10 @@ class Loop:
         now = self.now()
         deadlines = (self.supervisor.next_deadline(), self._next_beat, self._client_deadline())
         checker = self.checker.deadline if self.checker else inf
-        wait = min(min(deadlines), checker, now + _LONGEST_WAIT_SECONDS) - now
+        wait = (
+            min(min(deadlines), checker, self._lookout.deadline(), now + _LONGEST_WAIT_SECONDS)
+            - now
+        )
         # Rounded up: a poll that wakes a moment too early would turn in circles.
         for fd, _ in self._poll.poll(max(0, int(wait * 1000) + 1)):
             callback = self._watchers.get(fd)
@@ -112,6 +117,7 @@ class Loop:
             if self.peer is not None and self.supervisor.phase is Phase.PARENT_DRAINING:
                 self.peer.say("DRAINING", draining(self.supervisor))
             self._ping(now)
+        self._lookout.clock(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             self.estate.region.retire_dead(_alive)
@@ -169,6 +175,7 @@ class Loop:
 
     def _own_pids(self) -> set[int]:
         pids = {child.pid for child in self.estate.children.by_worker.values()}
+        pids |= self._lookout.pids()
         if self.checker is not None:
             pids.add(self.checker.pid)
         if self.peer is not None:

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 from master import actions
 from master.crew import Mode
-from master.events import Command, PeerAsked, Signalled
+from master.events import Command, Looked, PeerAsked, Signalled
 from master.reload import REFUSED, Step, Waiter
 from master.stopping import Haste
 from master.takeover import Stage as TakeoverStage
+from master.watch import Watch
 
 if TYPE_CHECKING:
     from master.supervisor import Supervisor
 
 FAILED: Final = 1
 USAGE: Final = 2
+NAMES_TOLD: Final = 5
 
 
 class Orders:
@@ -26,6 +28,7 @@ class Orders:
         self.out = supervisor.out
         self.pending_reload = False
         self.pending_waiters: list[Waiter] = []
+        self.watch = Watch()
         self.pending_upgrade = False
         self.upgrade_waiters: list[Waiter] = []
 
@@ -80,6 +83,18 @@ class Orders:
                 self.out.put(actions.Describe(event.client, event.verb))
             case _:
                 self._all([waiter], USAGE, f"unknown verb {event.verb!r}")
+
+    def looked(self, event: Looked, now: float) -> None:
+        """Files changed on disk: what HUP would do, when nothing else is going on."""
+        active = self.s.active
+        if self.s.phase.name != "RUNNING" or active is None or event.generation != active.number:
+            return
+        changed = self.watch.looked(event.loaded, event.seen, now)
+        if changed:
+            more = len(changed) - NAMES_TOLD
+            names = ", ".join(changed[:NAMES_TOLD]) + (f" and {more} more" if more > 0 else "")
+            self.out.log("info", f"changed on disk: {names}")
+            self._reload([], now)
 
     def peer_asked(self, event: PeerAsked, now: float) -> None:
         """A separately started master wants to take over."""

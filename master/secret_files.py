@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,11 @@ LARGEST_BYTES = 16 * 1024 * 1024
 
 class SecretFileError(OSError):
     """Such a file cannot be read."""
+
+
+def digest(content: bytes) -> str:
+    """Tells contents apart."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_secrets(names: Iterable[str], folder: Path) -> dict[str, bytes]:

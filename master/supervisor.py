@@ -26,6 +26,7 @@ from master.events import (
     Command,
     Event,
     Exited,
+    Looked,
     Muted,
     PeerAsked,
     PeerGone,
@@ -195,6 +196,8 @@ class Supervisor:
                 self.orders.signalled(event, now)
             case Command():
                 self.orders.commanded(event, now)
+            case Looked():
+                self.orders.looked(event, now)
             case PeerAsked():
                 self.orders.peer_asked(event, now)
             case PeerSaid() | PeerGone():

@@ -86,6 +86,7 @@ class Plan:
     sentry_dsn: str | None
     # Read by the master for its workers, which may not; as the configuration names them.
     secret_files: tuple[str, ...] = ()
+    watch_seconds: float = 0.0  # between two looks at them; 0: nobody looks
     ticket_lifetime_seconds: float = 0.0
 
 
@@ -132,6 +133,7 @@ def plan(
         open_files=2 * config.limits.connections + _SPARE_DESCRIPTORS,
         sentry_dsn=config.sentry.dsn,
         secret_files=secret_files(config),
+        watch_seconds=own.watch_interval,
         ticket_lifetime_seconds=config.network.ticket_lifetime,
     )
 

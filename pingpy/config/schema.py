@@ -66,6 +66,11 @@ class Global(Table):
         default=10,
         description="after a reload, for this long a failing generation is rolled back; 0: off",
     )
+    watch_interval: Seconds = Field(
+        default=5,
+        description="so often the files of certificates, keys, CAs and OCSP responses are looked at; "
+        "what changed is reloaded; 0: never",
+    )
     drain_timeout: PositiveSeconds = Field(
         default=60, description="requests of a draining generation may take this long"
     )

@@ -290,10 +290,10 @@ class Pingpy:
         return self.log.read_text()
 
     def workers(self) -> list[int]:
-        """Pids of the workers, the scout left out."""
+        """Pids of the workers, without the scout and whoever checks or looks for a moment."""
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         pids = [int(word) for word in path.read_text().split()]
-        return [pid for pid in pids if "scout" not in title(pid)]
+        return [pid for pid in pids if "worker" in title(pid)]
 
 
 def title(pid: int) -> str:
