@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from typing import Any
 
@@ -26,6 +25,7 @@ pingpy: a reverse proxy that reloads without losing a request
   pingpy -d -c config.toml                    the same in the background
   pingpy reload -c config.toml                take the file's new content into service
   pingpy status                               what is running
+  pingpy doctor -c config.toml                what can this host do, is TLS what it should be?
   pingpy --help                               everything else
 """
 
@@ -35,12 +35,16 @@ class Verbs(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """For --help."""
-        return [*control.VERBS, "config", "demo", "proxy"]
+        return [*control.VERBS, "config", "demo", "doctor", "proxy"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """By name."""
         if cmd_name in control.VERBS:
             return control.command(cmd_name)
+        if cmd_name == "doctor":
+            from pingpy.cli import doctor
+
+            return doctor.doctor
         from pingpy.cli import verbs
 
         commands = {"proxy": verbs.proxy, "demo": verbs.demo, "config": verbs.config}
@@ -51,18 +55,9 @@ def versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     """-V: what it was built with and runs on."""
     if not wanted or ctx.resilient_parsing:
         return
-    import ssl
-    from importlib.metadata import PackageNotFoundError, version
+    from pingpy.cli import doctor
 
-    print(f"pingpy {__version__}")
-    print(f"Python {platform.python_version()} ({sys.executable})")
-    for name in ("uvloop", "httptools", "h2", "pydantic", "click", "python-prctl"):
-        try:
-            print(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            print(f"{name} missing")
-    print(ssl.OPENSSL_VERSION)
-    print(f"{platform.system()} {platform.release()} {platform.machine()}")
+    doctor.print_versions()
     ctx.exit()
 
 

@@ -38,6 +38,7 @@ ROWS = {
     "S25": "access log: whole lines, reopened",
     "S29": "every protocol to every protocol",
     "S35": "failover",
+    "S40": "FIPS, post-quantum",
 }
 
 

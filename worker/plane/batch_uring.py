@@ -10,7 +10,9 @@ import socket
 import cython
 from cython.cimports.libc.string import memset
 from cython.cimports.worker.plane.batch import BATCH, describe_message, fill_vectors, last_words
+from cython.cimports.worker.plane.buffer import Arena
 from cython.cimports.worker.plane.connection import FINISH_CLOSE, Connection
+from cython.cimports.worker.plane.reactor import Reactor
 from cython.cimports.worker.plane.syscalls import (
     EAGAIN,
     ECANCELED,
@@ -376,3 +378,12 @@ class UringBatch(Batch):
             connection.fd = fd
             self.connections.append(connection)
         self.count = len(fds)
+
+
+def refusal() -> str:
+    """Why there is no io_uring for us on this host; "" when there is."""
+    try:
+        UringBatch(Reactor(Arena(1 << 26), None))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
