@@ -28,7 +28,7 @@ def arguments() -> argparse.Namespace:
         "--long", action="store_true", help="reload: 200 reloads and 20 upgrades of pingpy alone"
     )
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each slice")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each slice")
     parser.add_argument("--rows", nargs="*", default=[row.name for row in ROWS])
     parser.add_argument("--servers", nargs="*", help="only these")
     parser.add_argument("--extras", nargs="*", default=list(EXTRAS), choices=EXTRAS)
