@@ -20,9 +20,8 @@ pingpy: a reverse proxy that reloads without losing a request
 
   pingpy proxy :8080 http://127.0.0.1:3000    a proxy without a file
   pingpy demo                                 two origins, a proxy, three things to try
-  pingpy -c config.toml                       serve what a file says
+  pingpy -c config.toml                       serve what a file says (-d: in the background)
   pingpy -t -c config.toml                    is the file good? (-T: and what does it amount to?)
-  pingpy -d -c config.toml                    the same in the background
   pingpy reload -c config.toml                take the file's new content into service
   pingpy status                               what is running
   pingpy doctor -c config.toml                what can this host do, is TLS what it should be?

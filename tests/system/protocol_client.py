@@ -266,7 +266,7 @@ def move(sock: socket.socket, talk: H1Talk | H2Talk) -> None:
             moved = True
         except (BlockingIOError, ssl.SSLWantWriteError):
             pass
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             talk.sent(len(data))  # an answer may have come before
     try:
         talk.receive(sock.recv(1 << 18))

@@ -201,7 +201,9 @@ class Rig:
         if not program.exists():
             sources = sorted((ROOT / "scripts" / "benchmark" / "load").glob("*.c"))
             wanted = [str(source) for source in sources if source.stem != "relay"]
-            subprocess.run(["gcc", "-O2", "-o", str(program), *wanted], check=True)
+            subprocess.run(
+                ["gcc", "-O2", "-o", str(program), *wanted, "-lssl", "-lcrypto"], check=True
+            )
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         process = self.edge.start(program, "9", **pipes)
         assert process.stdin is not None
