@@ -17,8 +17,9 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from master.children import fork_watched
 from master.events import Looked
-from master.process import ChildSpec, fork_child
+from master.process import ChildSpec
 from master.secret_files import LARGEST_BYTES, digest
 from master.supervisor import Phase
 from pingpy import log
@@ -51,9 +52,15 @@ class Look:
         self._reader, writer = os.pipe2(os.O_CLOEXEC)
         keep = frozenset({log_fd, writer})
         spec = ChildSpec("lookout", "lookout", 0, None, None, keep, log_fd, "error")
-        self.pid = fork_child(spec, lambda: _look_in_child(names, folder, known, writer))
-        self._pidfd = os.pidfd_open(self.pid)
-        os.close(writer)
+        try:
+            self.pid, self._pidfd = fork_watched(
+                spec, lambda: _look_in_child(names, folder, known, writer)
+            )
+        except OSError:
+            os.close(self._reader)
+            raise
+        finally:
+            os.close(writer)
 
     def fileno(self) -> int:
         """The pipe."""

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from master_world import PLAN, World
 
-from master import actions, events
-from master.lookout import YOUNG_SECONDS, Mark, look
+from master import actions, events, lookout
+from master.lookout import YOUNG_SECONDS, Look, Mark, look
 from master.secret_files import digest
 from master.watch import SETTLE_SECONDS, Watch
 
@@ -145,3 +145,14 @@ def test_a_missing_file_is_seen_as_such_and_a_link_is_followed(tmp_path: Path):
     (tmp_path / "new").symlink_to("2")
     os.replace(tmp_path / "new", tmp_path / "data")
     assert look(["a.pem"], tmp_path, marks, later)["a.pem"].content == digest(b"2")
+
+
+def test_a_look_that_cannot_begin_keeps_no_descriptor(tmp_path, monkeypatch):
+    def no_process(spec, work):
+        raise BlockingIOError("no process can be made")
+
+    monkeypatch.setattr(lookout, "fork_watched", no_process)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(BlockingIOError):
+        Look((), tmp_path, {}, 2)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
