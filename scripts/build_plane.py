@@ -15,10 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from tls_library import OWN_NAME, TlsLibrary, chosen
-
 ROOT = Path(__file__).resolve().parent.parent
 PLANE = ROOT / "worker" / "plane"
 SCRATCH = ROOT / "build" / "plane"
@@ -62,54 +58,47 @@ def build(*, force: bool = False, sanitize: bool = False, jobs: int | None = Non
     Raises subprocess or compiler errors as they come: a plane that does not compile must stop the build.
     """
     jobs = jobs or os.cpu_count() or 1
-    tls = chosen(PLANE)
-    flavour = f"{'sanitize' if sanitize else 'plain'} {DIMENSIONS} {tls.name} {sys.version}"
+    flavour = f"{'sanitize' if sanitize else 'plain'} {DIMENSIONS} {sys.version}"
     if not STAMP.exists() or STAMP.read_text() != flavour:
         force = True
     here = Path.cwd()
     os.chdir(ROOT)
     try:
         SCRATCH.mkdir(parents=True, exist_ok=True)
-        tls.put_together(PLANE)
-        modules = translate(force=force, sanitize=sanitize, jobs=jobs, tls=tls)
+        modules = translate(force=force, sanitize=sanitize, jobs=jobs)
         todo = [module for module in modules if force or stale(module)]
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(compile_one, todo))
     finally:
         os.chdir(here)
     STAMP.write_text(flavour)
-    own = PLANE / OWN_NAME
-    return [*(built(module) for module in modules), *([own] if own.exists() else [])]
+    return [built(module) for module in modules]
 
 
-def extensions(*, sanitize: bool, tls: TlsLibrary) -> list[Any]:
+def extensions(*, sanitize: bool) -> list[Any]:
     """Every module of the plane, and how it is compiled."""
     from setuptools import Extension
 
     flags = ["-O1", "-g", *SANITIZE] if sanitize else FLAGS
     found = []
     for source in sorted(path for path in PLANE.glob("*.py") if path.name != "__init__.py"):
-        with_tls = source.stem.startswith("tls")
         # What -V says it was built with.
         told = [("PINGPY_FLAGS", f'"{" ".join(flags)}"')] if source.stem == "tls_facts" else []
         found.append(
             Extension(
                 f"worker.plane.{source.stem}",
                 [str(source.relative_to(ROOT))],
-                include_dirs=[*tls.include, str(PLANE)],
-                libraries=list(tls.libraries) if with_tls else [],
+                include_dirs=[str(PLANE)],
+                libraries=["ssl", "crypto"] if source.stem.startswith("tls") else [],
                 define_macros=told,
-                extra_compile_args=[*flags, *tls.compile_flags],
-                extra_link_args=[
-                    *(SANITIZE if sanitize else []),
-                    *(tls.link_flags if with_tls else []),
-                ],
+                extra_compile_args=flags,
+                extra_link_args=SANITIZE if sanitize else [],
             )
         )
     return found
 
 
-def translate(*, force: bool, sanitize: bool, jobs: int, tls: TlsLibrary) -> list[Any]:
+def translate(*, force: bool, sanitize: bool, jobs: int) -> list[Any]:
     """Have Cython write the C of every module that is older than what it cimports."""
     from Cython.Compiler import Options
 
@@ -121,7 +110,7 @@ def translate(*, force: bool, sanitize: bool, jobs: int, tls: TlsLibrary) -> lis
     from setuptools import Extension
 
     modules: list[Any] = cythonize(
-        extensions(sanitize=sanitize, tls=tls),
+        extensions(sanitize=sanitize),
         shared_utility_qualified_name=SHARED,
         build_dir=str(SCRATCH.relative_to(ROOT)),
         compiler_directives=DIRECTIVES,

@@ -69,7 +69,7 @@ def tls_facts() -> Iterator[Fact]:
         yield Fact("TLS", "post-quantum", f"{POST_QUANTUM}, preferred")
     else:
         version = " ".join(running.split()[:2])
-        text = f"{POST_QUANTUM} not available: {version}, needs OpenSSL 3.5 or BoringSSL"
+        text = f"{POST_QUANTUM} not available: {version}, needs OpenSSL 3.5"
         yield Fact("TLS", "post-quantum", text, "note")
 
 
