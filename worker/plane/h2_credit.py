@@ -33,19 +33,11 @@ def settle_loan(stream, size):
 
 def credit(owner, stream, size):
     """RFC 9113 6.9.1: the windows are opened again in large steps."""
-    at: cython.longlong
     if owner.dying:
         return 0
     owner.uncredited += size
     if owner.uncredited >= CONNECTION_WINDOW // 4:
-        at = room(owner, 13)
-        wrote(
-            owner,
-            at,
-            put_window(
-                owner.services.arena.view, at, 0, cython.cast(cython.uint, owner.uncredited)
-            ),
-        )
+        open_window(owner, 0, owner.uncredited)
         owner.receive_window += owner.uncredited
         owner.uncredited = 0
     return 0 if stream is None else credit_stream(stream, size)
@@ -54,22 +46,22 @@ def credit(owner, stream, size):
 def credit_stream(stream, size):
     """The same for the stream's own window."""
     owner: H2Connection = stream.owner
-    at: cython.longlong
     if owner.dying or not stream.open or stream.remote_done:
         return 0
     stream.uncredited += size
     if stream.uncredited >= STREAM_WINDOW // 4:
-        at = room(owner, 13)
-        wrote(
-            owner,
-            at,
-            put_window(
-                owner.services.arena.view,
-                at,
-                stream.id,
-                cython.cast(cython.uint, stream.uncredited),
-            ),
-        )
+        open_window(owner, stream.id, stream.uncredited)
         stream.receive_window += stream.uncredited
         stream.uncredited = 0
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def open_window(owner: H2Connection, number: cython.uint, size: cython.longlong) -> cython.int:
+    """Send a WINDOW_UPDATE; number 0 is the connection."""
+    at: cython.longlong = room(owner, 13)
+    wrote(
+        owner, at, put_window(owner.services.arena.view, at, number, cython.cast(cython.uint, size))
+    )
     return 0
