@@ -8,14 +8,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from browser_origin import RESOURCES, BrowserOrigin
-from master_rig import ROOT, free_port, until
+from master_rig import free_port, until
+from one_worker import serving
 from protocol_rig import write_identity
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -36,26 +34,6 @@ def config(folder: Path, port: int, origin: BrowserOrigin, network: str = "") ->
         f'[[proxy.rules]]\npath = "/ws"\nwebsocket = true\nupstream = "http://127.0.0.1:{origin.sockets_port}"\n'
         f'[[proxy.rules]]\npath = "/*"\nupstream = "http://127.0.0.1:{origin.pages_port}"\n'
     )
-
-
-@contextmanager
-def serving(folder: Path, text: str) -> Iterator[None]:
-    """Pingpy with this configuration."""
-    (folder / "config.toml").write_text(text)
-    said = folder / "stderr.log"
-    with said.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pingpy", "-c", folder / "config.toml"],
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-    try:
-        until(lambda: process.poll() is not None or "started: 1 of 1" in said.read_text())
-        assert process.poll() is None, said.read_text()
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def verdict(folder: Path, address: str, origin: BrowserOrigin, *options: str) -> str:

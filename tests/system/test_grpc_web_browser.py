@@ -7,13 +7,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import urllib.parse
 from pathlib import Path
 
 import grpc_service
 import pytest
-from master_rig import ROOT, free_port, until
+from master_rig import free_port, until
+from one_worker import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE = """<!doctype html><script>
@@ -73,8 +73,8 @@ const failure = async () => {
 pytestmark = pytest.mark.system
 
 
-def start(folder: Path, port: int, origin: int) -> subprocess.Popen[bytes]:
-    (folder / "config.toml").write_text(
+def config(folder: Path, port: int, origin: int) -> str:
+    return (
         f'[global]\nworker_threads = 1\nruntime_dir = "{folder}/run"\npid_file = "{folder}/pid"\n'
         f'access_log = "{folder}/access.log"\n[network]\nlisten = ["127.0.0.1:{port}"]\n'
         '[[proxy.rules]]\npath = "/test.Echo/*"\ngrpc = true\ngrpc_web = true\n'
@@ -83,16 +83,27 @@ def start(folder: Path, port: int, origin: int) -> subprocess.Popen[bytes]:
         '[[proxy.rules]]\npath = "/"\nrespond = { content_type = "text/html", body = \'\'\''
         f"{PAGE}''' }}\n"
     )
-    said = folder / "stderr.log"
-    with said.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pingpy", "-c", folder / "config.toml"],
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+
+
+def verdict(folder: Path, port: int) -> re.Match[str]:
+    """What the page says once a browser is there."""
+    with (folder / "browser.log").open("w") as said:
+        browser = subprocess.Popen(
+            [
+                *(str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu"),
+                *("--disable-dev-shm-usage", f"--user-data-dir={folder}/profile"),
+                *("--no-proxy-server", f"http://127.0.0.1:{port}/"),
+            ],
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
         )
-    until(lambda: process.poll() is not None or "started: 1 of 1" in said.read_text())
-    assert process.poll() is None, said.read_text()
-    return process
+    log = folder / "access.log"
+    try:
+        return until(lambda: re.search(r"GET /verdict/(\S+)", log.read_text()), 120)
+    finally:
+        os.killpg(browser.pid, signal.SIGKILL)
+        browser.wait(20)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
@@ -100,26 +111,10 @@ def start(folder: Path, port: int, origin: int) -> subprocess.Popen[bytes]:
 def test_a_page_calls_a_grpc_server(tmp_path: Path) -> None:
     server, _, origin = grpc_service.start()
     port = free_port()
-    process = start(tmp_path, port, origin)
-    with (tmp_path / "browser.log").open("w") as said:
-        browser = subprocess.Popen(
-            [
-                *(str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu"),
-                *("--disable-dev-shm-usage", f"--user-data-dir={tmp_path}/profile"),
-                *("--no-proxy-server", f"http://127.0.0.1:{port}/"),
-            ],
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-        )
-    log = tmp_path / "access.log"
     try:
-        found = until(lambda: re.search(r"GET /verdict/(\S+)", log.read_text()), 120)
+        with serving(tmp_path, config(tmp_path, port, origin)):
+            found = verdict(tmp_path, port)
     finally:
-        os.killpg(browser.pid, signal.SIGKILL)
-        browser.wait(20)
-        process.terminate()
-        process.wait(60)
         server.stop(None)
     assert urllib.parse.unquote(found[1]) == (
         "00000000,00000001,00000002,0 in pieces | from XHR,0 | 12"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +22,8 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.protocol import ProtocolType
-from master_rig import ROOT, free_port, until
+from master_rig import free_port, until
+from one_worker import serving
 from pyqwest import HTTPVersion, SyncClient, SyncHTTPTransport
 
 SECONDS = 30
@@ -65,7 +64,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     identity.private_key_pem.write_to_path(str(folder / "key.pem"))
     identity.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     plain, secure, nobody = free_port(), free_port(), free_port()
-    (folder / "config.toml").write_text(
+    text = (
         f'[global]\nruntime_dir = "{folder}/run"\npid_file = "{folder}/pid"\n'
         f'access_log = "{folder}/access.log"\nworker_threads = 1\n'
         f'[network]\nlisten = ["http://127.0.0.1:{plain}", "https://127.0.0.1:{secure}"]\n'
@@ -74,22 +73,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         f'[[proxy.rules]]\npath = "/no.Origin/*"\nupstream = "http://127.0.0.1:{nobody}"\n'
         f'[[proxy.rules]]\npath = "/test.Echo/*"\nupstream = "http://127.0.0.1:{origin}"\n'
     )
-    said = folder / "stderr.log"
-    with said.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pingpy", "-c", folder / "config.toml"],
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
     try:
-        until(lambda: process.poll() is not None or "started: 1 of 1" in said.read_text())
-        assert process.poll() is None, said.read_text()
-        yield SimpleNamespace(
-            plain=plain, secure=secure, service=service, ca=ca.cert_pem.bytes(), folder=folder
-        )
+        with serving(folder, text):
+            yield SimpleNamespace(
+                plain=plain, secure=secure, service=service, ca=ca.cert_pem.bytes(), folder=folder
+            )
     finally:
-        process.terminate()
-        process.wait(SECONDS)
         server.stop(None)
 
 
