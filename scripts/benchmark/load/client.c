@@ -148,7 +148,10 @@ static void take(struct caller *c) {
     total.bytes += got;
     int whole = c->state <= HEAD ? take_head(c, before + got) : take_body(c, scratch, got);
     if (whole < 0) lost(c);
-    else if (whole == 2) ask(c, now_ns());
+    else if (whole == 2) {                                       /* which is what was begun by dialling */
+        begun--;
+        ask(c, now_ns());
+    }
     else if (whole && load.close_each && load.tls) c->state = ENDING;      /* the server says goodbye: that is part of it */
     else if (whole) answered(c);
 }
