@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from pingpy.loading import user_place
@@ -30,7 +30,7 @@ class HookRunner:
         """Await it; `done(result, error)` is called once, unless the task is cancelled first."""
         task = self._loop.create_task(_bounded(awaitable))
         self._tasks.add(task)
-        task.add_done_callback(lambda ended: self._ended(ended, done))
+        task.add_done_callback(lambda ended: self._ended(ended, awaitable, done))
         return task
 
     def failed(self, error: BaseException, phase: str, request_id: str) -> None:
@@ -57,9 +57,11 @@ class HookRunner:
         for task in tuple(self._tasks):
             task.cancel()
 
-    def _ended(self, task: asyncio.Task[Any], done: Done) -> None:
+    def _ended(self, task: asyncio.Task[Any], awaitable: Awaitable[Any], done: Done) -> None:
         self._tasks.discard(task)
         if task.cancelled():
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()  # cancelled before its first step: Python would warn that nobody awaited it
             return
         error = cast(Exception | None, task.exception())  # see _bounded: never anything more severe
         try:

@@ -60,6 +60,7 @@ def test_an_answer_arrives_once_with_its_error():
     run(scenario())
 
 
+@pytest.mark.filterwarnings("error")  # "never awaited" would fill the error log of a busy worker
 def test_a_cancelled_hook_never_answers():
     async def scenario():
         runner = HookRunner(asyncio.get_running_loop())
