@@ -72,10 +72,30 @@ def tcp_pairs(count: int) -> list[Pair]:
         for _ in range(count):
             near = socket.create_connection(listener.getsockname())
             near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            far = listener.accept()[0]
+            far = accepted(listener, near)
             far.setblocking(False)
             made.append((near, far))
     return made
+
+
+def accepted(listener: socket.socket, near: socket.socket) -> socket.socket:
+    """The other end of this one; not of a stranger's, who looks for a server that had the port before us."""
+    while True:
+        far, _ = listener.accept()
+        if far.getpeername() == near.getsockname():
+            return far
+        far.close()
+
+
+def test_a_stranger_is_not_taken_for_the_other_end() -> None:
+    """Else its end was reset when the listener closed, and what a test sent then said so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stranger = socket.create_connection(listener.getsockname())
+        near = socket.create_connection(listener.getsockname())
+        far = accepted(listener, near)
+    with stranger, near, far:
+        near.send(b"hello")
+        assert far.recv(5) == b"hello"
 
 
 def seen_at_once(far: socket.socket) -> bytes:
@@ -215,5 +235,4 @@ sys.exit(1)
 def tcp_pair() -> Pair:
     with socket.create_server(("127.0.0.1", 0)) as server:
         near = socket.create_connection(server.getsockname())
-        far, _ = server.accept()
-    return near, far
+        return near, accepted(server, near)
