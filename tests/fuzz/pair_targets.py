@@ -19,6 +19,10 @@ from tests.wire.plane_ends import End, read_messages
 from tests.wire.plane_rig import Rig
 
 BETWEEN = b"\xff|\xff"  # the client's octets, the origin's, and how they are cut
+BULK = b"\xff#\xff"  # stands for as many zeros as a frame takes, so that short input fills windows and splices
+BULK_BYTES = 16384
+MOST_BULK = 24  # together more than a window of ours, or than a socket's buffers
+MOST_PIECES = 2000
 QUIET_SECONDS = 0.004
 CLOSES = 1  # bits of the last part's first octet
 USES_IO_URING = 2
@@ -59,8 +63,17 @@ def next_request(parser: h11.Connection) -> Request | None:
                 return None
 
 
-def response_in(data: bytes, closed: bool) -> tuple[bytes | None, bool]:
-    """The body of the final response in an answer to GET (None: not whole), and whether h11 refused it."""
+def answer_in(script: bytes, cuts: bytes, closes: bool) -> tuple[bytes | None, bool]:
+    """The body that a client may get of the origin's script (None: not whole), and whether nobody can tell.
+
+    What comes later than the response may as well be the answer to the next request.
+    """
+    body, refused, behind = response_in(script, closes)
+    return body, refused or (behind and next(pieces(script, cuts[1:])) != script)
+
+
+def response_in(data: bytes, closed: bool) -> tuple[bytes | None, bool, bool]:
+    """The body of the final response in an answer to GET, whether h11 refused it, and whether more follows."""
     parser = h11.Connection(h11.CLIENT)
     parser.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
     parser.send(h11.EndOfMessage())
@@ -74,22 +87,36 @@ def response_in(data: bytes, closed: bool) -> tuple[bytes | None, bool]:
                 case h11.Data(data=part):
                     body += part
                 case h11.EndOfMessage():
-                    return body, False
+                    return body, False, parser.trailing_data[0] != b""
                 case h11.InformationalResponse() | h11.Response():
                     pass
                 case _:
-                    return None, False
+                    return None, False, False
     except h11.ProtocolError:
-        return None, True
+        return None, True, False
+
+
+def blown_up(data: bytes) -> bytes:
+    """The octets that a short input stands for."""
+    return data.replace(BULK, bytes(BULK_BYTES), MOST_BULK)
 
 
 def pieces(data: bytes, cuts: bytes) -> Iterator[bytes]:
-    """The octets in pieces, whose sizes are the cuts', round and round."""
+    """The octets in pieces, whose sizes are the cuts', round and round; after many pieces the rest at once."""
     at = turn = 0
     while at < len(data):
         size = 1 + (cuts[turn % len(cuts)] if cuts else 255)
+        if turn == MOST_PIECES:
+            size = len(data)
         yield data[at : at + size]
         at, turn = at + size, turn + 1
+
+
+def parts(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """What the client sends, what the origin answers, and the cuts."""
+    sent, _, rest = data.partition(BETWEEN)
+    script, _, cuts = rest.partition(BETWEEN)
+    return blown_up(sent), blown_up(script), cuts
 
 
 def heads_in(end: End) -> int:
@@ -123,8 +150,7 @@ def play(rig: Rig, sent: bytes, script: bytes, cuts: bytes, closes: bool) -> Non
 
 def pair(data: bytes) -> None:
     """One client and one origin, and what each of them must have seen."""
-    sent, _, rest = data.partition(BETWEEN)
-    script, _, cuts = rest.partition(BETWEEN)
+    sent, script, cuts = parts(data)
     flags = cuts[0] if cuts else 0
     closes = bool(flags & CLOSES)
     rig = Rig(built_in=())
@@ -134,7 +160,7 @@ def pair(data: bytes) -> None:
         play(rig, sent, script, cuts[1:], closes)
         meant, refused = requests_in(sent)
         check_origin(rig, Counter(meant), refused)
-        check_client(rig.clients[0], meant, *response_in(script, closes))
+        check_client(rig.clients[0], meant, *answer_in(script, cuts, closes))
     finally:
         rig.close()
         if next(PLAYED) % 8 == 0:
@@ -188,9 +214,12 @@ ANSWERS = [
     b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
     b"nonsense",
     b"",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 98304\r\n\r\n" + 6 * BULK,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14000\r\n" + 5 * BULK + b"\r\n0\r\n\r\n",
 ]
 CUTS = [b"\x00", b"\x01", b"\x02\x00", b"\x03\x04\x11", b"\x01\xff"]
-CLIENTS = [GET, POST, CHUNKS, OLD, GET + POST + CHUNKS + GET, POST[:-2], CHUNKS[:-3]]
+LONG = b"POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 98304\r\n\r\n" + 6 * BULK
+CLIENTS = [GET, POST, CHUNKS, OLD, GET + POST + CHUNKS + GET, POST[:-2], CHUNKS[:-3], LONG + GET]
 SEEDS: dict[str, list[bytes]] = {
     "h1-pair": [
         BETWEEN.join([client, answer, CUTS[(i + j) % len(CUTS)]])
@@ -202,4 +231,4 @@ SEEDS: dict[str, list[bytes]] = {
         for i, case in enumerate(ALL)
     ]
 }
-WORDS = [*H1_WORDS, BETWEEN, b"0\r\n\r\n", b"5\r\n", b"HTTP/1.1 200 OK\r\n", b"100", b"204"]
+WORDS = [*H1_WORDS, BETWEEN, BULK, b"0\r\n\r\n", b"5\r\n", b"HTTP/1.1 200 OK\r\n", b"100", b"204"]

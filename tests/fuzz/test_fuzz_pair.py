@@ -39,6 +39,6 @@ def test_a_request_that_nobody_meant_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_short_answer_presented_as_whole_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pair_targets, "response_in", lambda data, closed: (None, False))
+    monkeypatch.setattr(pair_targets, "response_in", lambda data, closed: (None, False, False))
     with pytest.raises(AssertionError):
         pair(BETWEEN.join([POST, ANSWERS[0], b"\x00"]))
