@@ -39,6 +39,28 @@ def test_a_deadline_is_never_zero(text):
         values.parse_positive_seconds(text)
 
 
+@pytest.mark.parametrize("text", [0, "0s", 1, "7d"])
+def test_a_session_may_be_resumed_for_seven_days_at_most_or_never(text):
+    assert values.parse_ticket_seconds(text) == values.parse_seconds(text)
+
+
+@pytest.mark.parametrize("text", ["500ms", 7 * 86400 + 1, "8d"])
+def test_other_lifetimes_of_sessions_are_refused(text):
+    with pytest.raises(PydanticCustomError, match="from 1s to 7d"):
+        values.parse_ticket_seconds(text)
+
+
+@pytest.mark.parametrize("text", [1024, "1KiB", "1MiB"])
+def test_a_head_may_have_from_1_kib_to_1_mib(text):
+    assert values.parse_head_bytes(text) == values.parse_bytes(text)
+
+
+@pytest.mark.parametrize("text", [1023, (1 << 20) + 1, "0"])
+def test_other_sizes_of_a_head_are_refused(text):
+    with pytest.raises(PydanticCustomError, match="from 1KiB to 1MiB"):
+        values.parse_head_bytes(text)
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [

@@ -187,3 +187,11 @@ def test_the_status_page_shows_what_a_draining_generation_waits_for():
     assert lines[0] == "generation 3: retiring (reload), waits for 2 connections, at most 9 min"
     assert "ImportError" in lines[1]
     assert PLAN.worker_count == 2
+
+
+def test_an_adopted_queue_stays_with_who_has_it():
+    workers = [
+        Worker(0, 0, 0.0, Stage.ACCEPTING, holds={0}),
+        Worker(1, 1, 0.0, Stage.ACCEPTING, holds={1, 2}),
+    ]
+    assert rebalance(workers, 3, 3) == []

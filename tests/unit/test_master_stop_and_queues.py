@@ -158,3 +158,23 @@ def test_a_worker_that_was_stopped_is_killed_even_if_it_says_that_it_leaves():
     world.say(late, control.Leaving("SIGTERM"))
     world.wait(3)
     assert actions.Kill(late.id, "KILL") in world.done
+
+
+def test_a_worker_that_is_not_ready_yet_is_killed_when_one_fewer_is_wanted():
+    world = running()
+    world.signal("TTIN")
+    (third,) = [worker for worker in world.of(1) if worker.slot == 2]
+    world.signal("TTOU")
+    assert third.killed
+    world.settle()
+    assert sorted(worker.slot for worker in world.of(1)) == [0, 1]
+
+
+def test_paths_of_unix_sockets_are_removed_by_who_stops_the_service_and_by_nobody_else():
+    world = running()
+    world.signal("TERM")
+    assert world.did(actions.CloseListeners) == [actions.CloseListeners(unlink=True)]
+    world = World().begin(taking_over=True)
+    world.settle()
+    world.signal("TERM")
+    assert world.did(actions.CloseListeners) == [actions.CloseListeners(unlink=False)]

@@ -299,3 +299,33 @@ def test_a_worker_that_breaks_the_protocol_is_killed():
     world = running()
     world.say(world.of(1)[0], control.Ready())
     assert actions.Kill(1, "KILL") in world.done
+
+
+def test_a_draining_worker_has_the_time_of_its_tunnels_before_anybody_ends_it():
+    world = running()
+    world.signal("HUP")
+    world.checked()
+    world.bound()
+    world.settle_only(2)
+    world.wait(601)
+    assert not world.did(actions.Kill)
+
+
+def test_of_four_draining_generations_the_oldest_alone_is_asked_to_hurry():
+    world = running()
+    for generation in range(2, 6):
+        world.signal("HUP")
+        world.checked()
+        world.bound()
+        world.settle_only(generation)
+        world.wait(11)
+    assert [crew.polite for crew in world.supervisor.crews.values()] == [True] + 4 * [False]
+
+
+def test_a_stop_while_the_first_workers_start_is_no_failed_start():
+    world = World().begin()
+    world.signal("TERM")
+    world.settle()
+    assert world.exit is not None
+    assert world.exit.code == 0
+    assert not world.logged("no worker became ready")

@@ -6,6 +6,7 @@ from master_world import World, plan, running
 
 from master import actions, events
 from master.supervisor import Phase
+from pingpy import control
 
 
 def upgrading(world: World) -> World:
@@ -278,3 +279,49 @@ def test_a_new_master_left_alone_with_dead_workers_replaces_them():
     world.settle()
     assert world.accepting() == {1}
     assert world.supervisor.phase is Phase.RUNNING
+
+
+def test_progress_extends_the_wait_for_the_new_master_but_not_for_ever():
+    world = running()
+    world.command(1, "upgrade")
+    for name in ("HELLO", "RECEIVED"):
+        world.feed(events.PeerSaid(name))
+    for _ in range(5):
+        world.wait(60)
+        world.feed(events.PeerSaid("PROGRESS"))
+        assert world.supervisor.phase is Phase.UPGRADING
+    for _ in range(2):
+        world.wait(60)
+        world.feed(events.PeerSaid("PROGRESS"))
+    assert world.supervisor.phase is Phase.RUNNING
+    assert "did not answer in time" in world.replies[1].text
+
+
+def test_without_probation_ownership_goes_over_at_once():
+    world = running()
+    world.command(1, "upgrade", no_probation=True)
+    for name in ("HELLO", "RECEIVED", "READY", "ACCEPTING"):
+        world.feed(events.PeerSaid(name))
+    assert world.replies[1].code == 0
+    world.wait(0.1)
+    assert told(world)[-1] == "PING"
+
+
+def test_a_superseded_master_keeps_no_listener_that_its_successor_may_want_to_close():
+    world = running()
+    world.command(1, "upgrade")
+    upgraded(world)
+    assert world.did(actions.CloseListeners) == [actions.CloseListeners(unlink=False)]
+
+
+def test_a_stop_that_the_old_master_passes_on_slows_no_faster_one_down():
+    world = taking_over()
+    world.feed(events.PeerSaid("COMMIT", elder=True))
+    world.signal("TERM")
+    world.signal("TERM")
+    for action in world.feed(events.PeerSaid("STOP", elder=True)):
+        if isinstance(action, actions.Tell):
+            assert action.message == control.Drain("stop", 2.0, 2.0, 2.0)
+    world.wait(2.1)
+    assert world.of(1)
+    assert all("Stop" in worker.inbox for worker in world.of(1))

@@ -96,6 +96,12 @@ def test_the_readiness_answer_turns_with_what_is_no_reload(reason):
     assert not life.serves
 
 
+def test_nothing_is_seen_of_an_upgrade_at_readyz():
+    life = accepting()
+    life.drain(Drain("upgrade", 60, 600, 5), 0.0)
+    assert life.serves
+
+
 def test_requests_are_cut_at_their_deadline_and_tunnels_stay():
     life = accepting()
     life.drain(RELOAD, 0.0)
@@ -168,6 +174,14 @@ def test_an_orphan_drains_for_its_time_and_exits_with_whatever_is_left():
     ]
     assert life.tick(29.0, Load(2, 1, 1)) == []
     assert life.tick(30.0, Load(2, 1, 1))[-1] == Exit(2)
+
+
+def test_an_orphan_of_a_short_time_closes_what_is_idle_within_half_of_it():
+    life = Lifecycle(OWN, orphan_seconds=6)
+    for part in ("listeners", "logs", "tables", "addresses"):
+        life.have(part)
+    life.go()
+    assert StopAccepting(3) in life.master_gone(0.0)
 
 
 @pytest.mark.parametrize("parts", [(), ("listeners", "logs", "tables", "addresses")])
