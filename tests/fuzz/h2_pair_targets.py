@@ -14,6 +14,7 @@ from itertools import count
 import hpack
 
 from tests.fuzz.pair_targets import (
+    ARENA_BYTES,
     BETWEEN,
     BULK,
     CLOSES,
@@ -58,7 +59,7 @@ def h2_pair(data: bytes) -> None:
     sent, script, cuts = parts(data)
     flags = cuts[0] if cuts else 0
     closes = bool(flags & CLOSES)
-    rig = Rig(built_in=(LOCAL_ROUTE,))
+    rig = Rig(built_in=(LOCAL_ROUTE,), arena_bytes=ARENA_BYTES)
     try:
         if flags & USES_IO_URING and rig.plane.use_io_uring():
             rig.plane.reactor.batch.few = 0

@@ -1,6 +1,7 @@
 """What our server and the `h2` library make of a client's octets: an error of the connection, of a stream, or none.
 
-Nobody answers the requests, so that both have the same streams open. Where the two come to differ, at the first frame
+Every request waits for a hook that never returns, so that both have the same streams open and neither has passed on
+anything that would open a window again. Where the two come to differ, at the first frame
 of which they do, a row of DIFFERENCES says why; anything else is a failure.
 """
 
@@ -11,15 +12,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from types import SimpleNamespace
+from typing import Any
 
 import h2.config
 import h2.connection
 import h2.exceptions
 from h2.settings import SettingCodes, Settings
 
+from pingpy.phases import PHASES
+from tests.fuzz.h2_pair_targets import FULL
 from tests.fuzz.h2_pair_targets import SEEDS as PAIR_SEEDS
 from tests.fuzz.h2_pair_targets import WORDS as PAIR_WORDS
-from tests.fuzz.pair_targets import BETWEEN, blown_up
+from tests.fuzz.pair_targets import ARENA_BYTES, BETWEEN, blown_up
 from tests.wire.h2_client import (
     CONTINUATION,
     DATA,
@@ -84,9 +89,16 @@ def whole_frames(data: bytes) -> bytes:
     return data[: sum(HEAD_BYTES + len(payload) for *_, payload in frames_of(data))]
 
 
+async def for_ever(*_: Any) -> None:
+    """A hook that was not called back yet."""
+
+
 def ours(data: bytes) -> Verdict:
-    """Of the plane, before an origin that never answers."""
-    rig = Rig(built_in=())
+    """Of the plane, with a hook that keeps every request."""
+    slots = {
+        phase: for_ever if phase == "request_filter" else None for phase in ["new_ctx", *PHASES]
+    }
+    rig = Rig(hooks=SimpleNamespace(**slots), built_in=(), arena_bytes=ARENA_BYTES)
     try:
         client = rig.client(data)
         quiet = 0
@@ -96,6 +108,8 @@ def ours(data: bytes) -> Verdict:
         return of_frames(bytes(client.got), refusals=True)
     finally:
         rig.close()
+        for awaitable, _ in rig.events.parked:
+            awaitable.close()
         if next(PLAYED) % 64 == 0:
             gc.collect()  # a plane's parts know each other: its epoll set is open until then
 
@@ -208,6 +222,12 @@ DIFFERENCES = (
         frame(HEADERS, 4, 1, POST) + frame(WINDOW, 0, 1, bytes(4)),
     ),
     Difference(
+        "RFC 9113 6.9.1: more than a stream's window is an error of that stream; the library ends the connection",
+        (DATA,),
+        r"stream 3 \| connection 3 FlowControlError",
+        frame(HEADERS, 4, 1, POST) + 17 * FULL,
+    ),
+    Difference(
         "RFC 9113 6.8: streams go on behind the client's GOAWAY; to the library the connection is over",
         tuple(range(256)),
         r".* \| connection 1 .*in state ConnectionState.CLOSED",
@@ -233,7 +253,7 @@ def reason(data: bytes) -> str:
             continue
         said = f"{here.news(before)} | {there.news(before)} {there.words}".rstrip()
         found = [row for row in DIFFERENCES if kind in row.kinds and re.match(row.said, said)]
-        assert found, (said, kind, data[:at])
+        assert found, (said, kind, data[:at][-200:])
         return found[0].why
     return ""
 

@@ -23,6 +23,7 @@ BULK = b"\xff#\xff"  # stands for as many zeros as a frame takes, so that short 
 BULK_BYTES = 16384
 MOST_BULK = 24  # together more than a window of ours, or than a socket's buffers
 MOST_PIECES = 2000
+ARENA_BYTES = 32 << 20  # the sanitizers mark every octet of it, each time
 QUIET_SECONDS = 0.004
 CLOSES = 1  # bits of the last part's first octet
 USES_IO_URING = 2
@@ -153,7 +154,7 @@ def pair(data: bytes) -> None:
     sent, script, cuts = parts(data)
     flags = cuts[0] if cuts else 0
     closes = bool(flags & CLOSES)
-    rig = Rig(built_in=())
+    rig = Rig(built_in=(), arena_bytes=ARENA_BYTES)
     try:
         if flags & USES_IO_URING and rig.plane.use_io_uring():
             rig.plane.reactor.batch.few = 0

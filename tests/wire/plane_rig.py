@@ -158,6 +158,7 @@ class Rig:
         log: str = LOG,
         tls: Any = None,
         scheme: Any = "auto",
+        arena_bytes: int = 128 << 20,
         **settings: int,
     ) -> None:
         self.events = Events()
@@ -165,6 +166,7 @@ class Rig:
         self.cells = Cells(self.region, self.region.claim_slab(1, 0, "worker"))
         self.plane = self.new_plane(
             settings,
+            arena_bytes=arena_bytes,
             trusted=list(trusted),
             announced=list(announced),
             announced_listeners=announced_listeners,
@@ -197,7 +199,6 @@ class Rig:
             cells=self.cells,
             events=self.events,
             settings={**SETTINGS, **settings},
-            arena_bytes=128 << 20,
             **options,
         )
 
