@@ -158,7 +158,6 @@ class Rig:
         log: str = LOG,
         tls: Any = None,
         scheme: Any = "auto",
-        arena_bytes: int = 128 << 20,
         **settings: int,
     ) -> None:
         self.events = Events()
@@ -166,7 +165,6 @@ class Rig:
         self.cells = Cells(self.region, self.region.claim_slab(1, 0, "worker"))
         self.plane = self.new_plane(
             settings,
-            arena_bytes=arena_bytes,
             trusted=list(trusted),
             announced=list(announced),
             announced_listeners=announced_listeners,
@@ -198,6 +196,7 @@ class Rig:
         return Plane(
             cells=self.cells,
             events=self.events,
+            arena_bytes=settings.pop("arena_bytes", 128 << 20),
             settings={**SETTINGS, **settings},
             **options,
         )

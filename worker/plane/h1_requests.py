@@ -249,19 +249,14 @@ class H1Requests(Side):
         """What was kept is looked at again."""
         block: cython.longlong = self.carry
         size: cython.longlong = self.carry_size
-        deadline: cython.longlong = self.connection.deadline_ms
-        was_head: cython.bint = self.state == D_HEAD
         if not block:
             return 0
         self.carry = 0
         self.carry_size = 0
         self.connection.host.release(block)
-        if was_head:
-            self.state = D_IDLE
-        self.process(block, block + size)
-        if was_head and self.state == D_HEAD and self.connection.fd >= 0:
-            self.connection.deadline_ms = deadline  # the head's deadline counts from its first byte
-        return 0
+        if self.state == D_HEAD:
+            self.state = D_IDLE  # what is worth scanning is a whole head, or none
+        return self.process(block, block + size)
 
     def take_body(self, offset, end):
         """Hand body bytes to the exchange, or throw them away; returns where the next request begins."""
