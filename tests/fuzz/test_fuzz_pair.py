@@ -38,6 +38,11 @@ def test_a_request_that_nobody_meant_is_found(monkeypatch: pytest.MonkeyPatch) -
         pair(BETWEEN.join([GET, ANSWERS[0], b"\x00"]))
 
 
+def test_a_205_has_the_body_that_it_says() -> None:
+    """RFC 9112 6.3 frames it as any other, though RFC 9110 15.3.6 wants none there."""
+    pair(BETWEEN.join([GET, b"HTTP/1.1 205 OK\r\nContent-Length: 2\r\n\r\nok", b"\x00"]))
+
+
 def test_a_short_answer_presented_as_whole_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair_targets, "response_in", lambda data, closed: (None, False, False))
     with pytest.raises(AssertionError):
