@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from free_ports import free_port
 from without_pause import WithoutPause
 
 from pingpy.cli.control import exchange
@@ -20,12 +21,6 @@ from pingpy.cli.control import exchange
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = Path(__file__).with_name("fake_service.py")
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def until(condition: Callable[[], T], seconds: float = 30.0) -> T:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-from master_rig import ROOT, Rig, cmdline, free_port, until
+from free_ports import free_port
+from master_rig import ROOT, Rig, cmdline, until
 
 HERE = Path(__file__).parent
 QUICK = {"short": 2, "kept": 4, "poll": 2}
@@ -199,4 +200,4 @@ def kill(pid: int, name: str = "KILL") -> None:
     os.kill(pid, getattr(signal, f"SIG{name}"))
 
 
-__all__ = ["Mixed", "Real", "decreased", "descriptors", "free_port", "kill", "until"]
+__all__ = ["Mixed", "Real", "decreased", "descriptors", "kill", "until"]

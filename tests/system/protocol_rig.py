@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
-from master_rig import ROOT, free_port, until
+from free_ports import free_port
+from master_rig import ROOT, until
 from protocol_client import Door
 
 HERE = Path(__file__).parent

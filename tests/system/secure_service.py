@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import ocsp
-from master_rig import free_port, until
+from free_ports import free_port
+from master_rig import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0  # for what takes a moment on a machine that has nothing else to do

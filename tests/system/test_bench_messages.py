@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from master_rig import free_port, until
+from free_ports import free_port
+from master_rig import until
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from browser_origin import RESOURCES, BrowserOrigin
-from master_rig import free_port, until
+from free_ports import free_port
+from master_rig import until
 from one_worker import serving
 from protocol_rig import write_identity
 

@@ -11,7 +11,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from master_rig import free_port, until
+from free_ports import free_port
+from master_rig import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PINGPY = [sys.executable, "-P", "-m", "pingpy"]

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from master_rig import ROOT, SERVICE, Load, Rig, alive
-from matrix_rig import Mixed, Real, decreased, descriptors, free_port, kill, until
+from matrix_rig import Mixed, Real, decreased, descriptors, kill, until
 
 NOBODY = 65534
 

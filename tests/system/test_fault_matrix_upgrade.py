@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from free_ports import free_port
 from master_rig import ROOT, Rig, alive
-from matrix_rig import Mixed, Real, decreased, free_port, kill, until
+from matrix_rig import Mixed, Real, decreased, kill, until
 
 from master import handoff
 from master.listeners import Listeners

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -16,18 +15,12 @@ from typing import Any
 import grpc
 import grpc_service
 import pytest
+from free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 30
 OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.enable_retries", 0)]
 pytestmark = pytest.mark.system
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

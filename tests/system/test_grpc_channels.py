@@ -19,7 +19,8 @@ import grpc
 import grpc_service
 import pytest
 import trustme
-from master_rig import ROOT, free_port, until
+from free_ports import free_port
+from master_rig import ROOT, until
 
 SECONDS = 60
 OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.enable_retries", 0)]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import grpc_service
 import pytest
-from master_rig import free_port, until
+from free_ports import free_port
+from master_rig import until
 from one_worker import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -22,7 +22,8 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.protocol import ProtocolType
-from master_rig import free_port, until
+from free_ports import free_port
+from master_rig import until
 from one_worker import serving
 from pyqwest import HTTPVersion, SyncClient, SyncHTTPTransport
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from master_rig import free_port, until
+from free_ports import free_port
+from master_rig import until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """

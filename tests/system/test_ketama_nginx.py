@@ -5,9 +5,9 @@ import socket
 import subprocess
 import time
 import zlib
-from contextlib import ExitStack
 
 import pytest
+from free_ports import free_port
 
 from pingpy.balance.ketama import ring
 from pingpy.shared import Region
@@ -37,19 +37,11 @@ http {{
 """
 
 
-def free_ports(count):
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 @pytest.fixture
 def nginx(tmp_path):
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     assert program, "nginx is one of the test suite's tools: see scripts/test"
-    port, *origins = free_ports(1 + len(WEIGHTS))
+    port, *origins = (free_port() for _ in range(1 + len(WEIGHTS)))
     pairs = list(zip(origins, WEIGHTS, strict=True))
     text = CONFIG.format(
         folder=tmp_path,

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from master_rig import ROOT, SERVICE, Rig, alive, free_port, until
+from free_ports import free_port
+from master_rig import ROOT, SERVICE, Rig, alive, until
 
 
 class FakeSystemd:

@@ -9,7 +9,8 @@ import socket
 import time
 
 import pytest
-from master_rig import Load, Rig, alive, free_port, until
+from free_ports import free_port
+from master_rig import Load, Rig, alive, until
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from master_rig import Load, Rig, alive, free_port, until
+from free_ports import free_port
+from master_rig import Load, Rig, alive, until
 
 
 @pytest.fixture

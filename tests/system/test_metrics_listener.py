@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from matrix_rig import Real, free_port, until
+from free_ports import free_port
+from matrix_rig import Real, until
 from prometheus_client.parser import text_string_to_metric_families
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from master_rig import free_port
+from free_ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 RELOADS = int(os.environ.get("PINGPY_RELOADS", "40"))
