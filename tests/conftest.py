@@ -23,10 +23,13 @@ settings.register_profile(
 settings.load_profile("pingpy")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what has processes, and begin with it: several at once end together when the short files come last."""
     for item in items:
         if SYSTEM in item.path.parents:
             item.add_marker(pytest.mark.system)
+    items.sort(key=lambda item: SYSTEM not in item.path.parents)
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ class World:
         schemes = {"h2c": "http", "tls": "https", "old": "http"}
         (folder / "config.toml").write_text(
             f'[global]\nruntime_dir = "{folder}/run"\npid_file = "{folder}/pid"\nworker_threads = 1\n'
-            'tunnel_drain_timeout = "10m"\n'
+            'probation = 1\ntunnel_drain_timeout = "10m"\n'
             f'access_log = "{folder}/access.log"\n[network]\nlisten = ["http://127.0.0.1:'
             f'{self.ports["h2c"]}", "https://127.0.0.1:{self.ports["tls"]}"]\n'
             f'ssl_certificate = "{folder}/cert.pem"\nssl_certificate_key = "{folder}/key.pem"\n'
@@ -219,7 +219,7 @@ def test_a_clients_keepalive_is_answered_and_is_no_flood(world: World, down: str
         echo = calls(channel, world.origins["h2c"][1], "h2c")
         told: list[Any] = []
         channel.subscribe(told.append)
-        stream = echo.server(b"2 10", ("x-sleep", "5"))
+        stream = echo.server(b"2 10", ("x-sleep", "1.5"))
         assert [int(message[:8]) for message in stream] == [0, 1]
         assert echo.unary(b"x") == b"x"
         assert grpc.ChannelConnectivity.TRANSIENT_FAILURE not in told
