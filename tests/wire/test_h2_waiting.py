@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.wire.h2_client import H2Client
-from tests.wire.h2_origin import H2Origin
-from tests.wire.plane_ends import Origin
+from tests.wire.h2_origin import H2Link, H2Origin
+from tests.wire.plane_ends import End, Origin
 from tests.wire.plane_rig import Rig
 
 STREAM_WINDOW = 262144
@@ -129,18 +129,24 @@ def test_what_waits_is_bounded_for_the_worker(make_rig: Callable[..., Rig]) -> N
     assert stats["arena_used_bytes"] < rig.baseline + (4 << 20)
 
 
+def rested(rig: Rig) -> tuple[End, H2Origin, H2Link]:
+    """A client whose request was answered, and the connection to the origin that is idle since."""
+    client = rig.client(GET % 0)
+    origin = H2Origin(rig)
+    link, asked = origin.request()
+    origin.answer(link, asked)
+    assert rig.response(client).body == b"ok"
+    client.take()
+    return client, origin, link
+
+
 @pytest.fixture
 def pinging(make_rig: Callable[..., Rig]) -> Rig:
     return make_rig(route={"h2": True}, upstream_ping_ms=60, upstream_idle_ms=60_000)
 
 
 def test_an_idle_origin_is_asked_for_signs_of_life(pinging: Rig) -> None:
-    client = pinging.client(GET % 0)
-    origin = H2Origin(pinging)
-    link, asked = origin.request()
-    origin.answer(link, asked)
-    assert pinging.response(client).body == b"ok"
-    client.take()
+    client, origin, link = rested(pinging)
     origin.until(lambda: link.pings >= 3)
     assert (link.left, link.end.ended) == (None, "")
     client.send(GET % 1)
@@ -150,12 +156,7 @@ def test_an_idle_origin_is_asked_for_signs_of_life(pinging: Rig) -> None:
 
 
 def test_an_origin_that_gives_none_is_left_before_a_request_is_lost(pinging: Rig) -> None:
-    client = pinging.client(GET % 0)
-    origin = H2Origin(pinging)
-    link, asked = origin.request()
-    origin.answer(link, asked)
-    assert pinging.response(client).body == b"ok"
-    client.take()
+    client, origin, link = rested(pinging)
     # Nothing of it is looked at from here on, as behind a NAT that has forgotten the connection.
     pinging.until(lambda: link.end.ended)
     client.send(b"POST /1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx")
@@ -168,12 +169,7 @@ def test_an_origin_that_gives_none_is_left_before_a_request_is_lost(pinging: Rig
 
 def test_while_it_is_asked_it_gets_no_request(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(route={"h2": True}, upstream_ping_ms=1000, upstream_idle_ms=60_000)
-    client = rig.client(GET % 0)
-    origin = H2Origin(rig)
-    link, asked = origin.request()
-    origin.answer(link, asked)
-    assert rig.response(client).body == b"ok"
-    client.take()
+    client, origin, link = rested(rig)
     rig.until(lambda: b"\0\0\x08\x06\0\0\0\0\0" in link.end.got)  # a PING that is not answered yet
     client.send(GET % 1)
     rig.until(lambda: len(rig.origins[0].ends) == 2)
