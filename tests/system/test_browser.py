@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from browser_origin import RESOURCES, BrowserOrigin
+from chromium import SECONDS, needs_chromium, visiting
 from free_ports import free_port
 from master_rig import until
 from one_worker import serving
 from protocol_rig import write_identity
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture
@@ -39,28 +35,12 @@ def config(folder: Path, port: int, origin: BrowserOrigin, network: str = "") ->
 
 def verdict(folder: Path, address: str, origin: BrowserOrigin, *options: str) -> str:
     """What the page says once a browser is there."""
-    log = folder / "browser.log"
-    with log.open("w") as said:
-        browser = subprocess.Popen(
-            [
-                *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu"),
-                *("--disable-dev-shm-usage", f"--user-data-dir={folder}/profile"),
-                *("--no-proxy-server", *options, address),
-            ],
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-        )
-    try:
-        until(lambda: origin.verdicts or browser.poll() is not None, 120)
-        assert origin.verdicts, log.read_text()[-2000:]
+    with visiting(folder, address, *options):
+        until(lambda: origin.verdicts, SECONDS)
         return origin.verdicts[0]
-    finally:
-        os.killpg(browser.pid, signal.SIGKILL)
-        browser.wait(20)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@needs_chromium
 def test_a_page_and_a_websocket_over_http_1(tmp_path, origin):
     port = free_port()
     with serving(tmp_path, config(tmp_path, port, origin)):
@@ -79,7 +59,7 @@ def pin(certificate: Path) -> str:
 
 
 @pytest.mark.row("S29", "S23")
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@needs_chromium
 def test_a_page_and_a_websocket_over_one_connection_of_http_2(tmp_path, origin):
     """The browser knows RFC 8441, and finds in our SETTINGS that it may open the WebSocket on the same connection."""
     port = free_port()

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import signal
-import subprocess
 import urllib.parse
 from pathlib import Path
 
 import grpc_service
 import pytest
+from chromium import SECONDS, needs_chromium, visiting
 from free_ports import free_port
 from master_rig import until
 from one_worker import serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE = """<!doctype html><script>
 const framed = text => {
   const message = new TextEncoder().encode(text), all = new Uint8Array(5 + message.length);
@@ -88,26 +84,12 @@ def config(folder: Path, port: int, origin: int) -> str:
 
 def verdict(folder: Path, port: int) -> re.Match[str]:
     """What the page says once a browser is there."""
-    with (folder / "browser.log").open("w") as said:
-        browser = subprocess.Popen(
-            [
-                *(str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu"),
-                *("--disable-dev-shm-usage", f"--user-data-dir={folder}/profile"),
-                *("--no-proxy-server", f"http://127.0.0.1:{port}/"),
-            ],
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-        )
     log = folder / "access.log"
-    try:
-        return until(lambda: re.search(r"GET /verdict/(\S+)", log.read_text()), 120)
-    finally:
-        os.killpg(browser.pid, signal.SIGKILL)
-        browser.wait(20)
+    with visiting(folder, f"http://127.0.0.1:{port}/"):
+        return until(lambda: re.search(r"GET /verdict/(\S+)", log.read_text()), SECONDS)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@needs_chromium
 @pytest.mark.row("S22")
 def test_a_page_calls_a_grpc_server(tmp_path: Path) -> None:
     server, _, origin = grpc_service.start()
