@@ -16,6 +16,7 @@ from pingpy.log import logger
 from pingpy.peer import Peer
 from pingpy.session import Address
 from worker.hook_runner import Done, HookRunner
+from worker.sparing import Sparing
 
 # The pool that peers chosen by `upstream_peer` are counted under.
 HOOK_POOL = b"upstream_peer"
@@ -53,8 +54,7 @@ class WorkerEvents:
         self._clock = clock
         self._make_origin = make_origin
         self._troubled_until = 0.0
-        self._unwelcome_until = 0.0
-        self._unwelcome_untold = 0
+        self._sparing = Sparing(clock)
 
     def fault(self, error: Exception, where: str) -> None:
         """The plane's own code raised: that connection has ended, and this is a defect."""
@@ -81,16 +81,17 @@ class WorkerEvents:
             self._troubled_until = now + TROUBLE_SECONDS
             logger.error("cannot accept: %s; trying again", os.strerror(errno))
 
-    def unwelcome(self, listener: str, client: str, cause: str) -> None:
-        """A connection was closed before it could ask anything; a sender that is set up wrong makes many of them."""
-        now = self._clock()
-        if now < self._unwelcome_until:
-            self._unwelcome_untold += 1
-            return
-        also = f" (and {self._unwelcome_untold} before it)" if self._unwelcome_untold else ""
-        self._unwelcome_until = now + TROUBLE_SECONDS
-        self._unwelcome_untold = 0
-        logger.warning("connection from %s to %s closed: %s%s", client, listener, cause, also)
+    def unwelcome(self, listener: str, client: str, cause: str, kind: int) -> None:
+        """A client's connection was closed by its own fault; who means harm, or is set up wrong, makes many of them."""
+        also = self._sparing.allow(kind)
+        if also is not None:
+            logger.warning("connection from %s to %s closed: %s%s", client, listener, cause, also)
+
+    def broken(self, peer: str, cause: str, kind: int) -> None:
+        """A connection to a peer was closed by the peer's fault; its requests tell of themselves."""
+        also = self._sparing.allow(kind)
+        if also is not None:
+            logger.warning("connection to %s closed: %s%s", peer, cause, also)
 
     def run(self, awaitable: Awaitable[Any], done: Done) -> asyncio.Task[Any]:
         """Await a hook's coroutine on the loop; a request that ends meanwhile cancels it."""

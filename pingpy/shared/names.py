@@ -50,7 +50,21 @@ FAMILIES = (
     Family("pingpy_upstream_resets_total", COUNTER, "Attempts that a peer broke off, by reason."),
     Family("pingpy_connections", GAUGE, "Client connections, by state."),
     Family("pingpy_connections_accepted_total", COUNTER, "Client connections accepted."),
-    Family("pingpy_tls_handshakes_total", COUNTER, "TLS handshakes of clients, by result."),
+    Family(
+        "pingpy_tls_handshakes_total",
+        COUNTER,
+        "TLS handshakes of clients, by version and whether a session was resumed.",
+    ),
+    Family(
+        "pingpy_tls_handshake_failures_total",
+        COUNTER,
+        "TLS handshakes of clients that came to nothing, by reason.",
+    ),
+    Family(
+        "pingpy_violations_total",
+        COUNTER,
+        "Connections ended because the other side broke its protocol or passed a bound.",
+    ),
     Family(
         "pingpy_cert_expiry_timestamp_seconds",
         GAUGE,
@@ -101,6 +115,22 @@ FAMILIES = (
     Family("pingpy_process_start_time_seconds", GAUGE, "When the counters began."),
 )
 
+# By Why in worker/plane/h2_faults.pxd: what ends an HTTP/2 connection by an error.
+H2_CAUSES = (
+    "protocol",
+    "flow_control",
+    "stream_closed",
+    "frame_size",
+    "compression",
+    "flood",
+    "resets",
+    "streams",
+    "header_bytes",
+    "slow_header",
+    "unread",
+    "silent",
+)
+
 # The plane's plain counters in the order of the Counter enum in worker/plane/cells.pxd.
 COUNTERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("pingpy_connections_accepted_total", {}),
@@ -131,8 +161,37 @@ COUNTERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("pingpy_sent_bytes_total", {"side": "upstream"}),
     ("pingpy_log_dropped_total", {}),
     ("pingpy_hook_errors_total", {}),
-    ("pingpy_tls_handshakes_total", {"result": "full"}),
-    ("pingpy_tls_handshakes_total", {"result": "resumed"}),
-    ("pingpy_tls_handshakes_total", {"result": "failed"}),
-    ("pingpy_tls_handshakes_total", {"result": "timeout"}),
+    ("pingpy_tls_handshakes_total", {"version": "TLSv1.2", "resumed": "false"}),
+    ("pingpy_tls_handshakes_total", {"version": "TLSv1.3", "resumed": "false"}),
+    ("pingpy_tls_handshakes_total", {"version": "TLSv1.2", "resumed": "true"}),
+    ("pingpy_tls_handshakes_total", {"version": "TLSv1.3", "resumed": "true"}),
+    *(
+        ("pingpy_tls_handshake_failures_total", {"reason": reason})
+        for reason in (
+            "timeout",
+            "rate",
+            "limit",
+            "client_hello",
+            "plain_text",
+            "closed",
+            "client_alert",
+            "client_certificate",
+            "protocol",
+        )
+    ),
+    *(
+        ("pingpy_violations_total", {"side": side, "protocol": "h2", "reason": reason})
+        for side in ("client", "upstream")
+        for reason in H2_CAUSES
+    ),
+    *(
+        ("pingpy_violations_total", {"side": "client", "protocol": protocol, "reason": reason})
+        for protocol, reason in (
+            ("tls", "flood"),
+            ("tls", "protocol"),
+            ("proxy_protocol", "malformed"),
+            ("proxy_protocol", "slow_header"),
+            ("proxy_protocol", "cut_short"),
+        )
+    ),
 )

@@ -41,7 +41,7 @@ def test_22_h2_and_websocket_clients_notice_nothing(rig, verb, secure):
         assert load.answered[kind] > 0, load.answered
     after = rig.scrape()
     assert decreased(before, after) == []
-    handshakes = 'pingpy_tls_handshakes_total{result="full"}'
+    handshakes = 'pingpy_tls_handshakes_total{version="TLSv1.3",resumed="false"}'
     assert (after[handshakes] - before.get(handshakes, 0) > 20) is secure
 
 

@@ -59,7 +59,8 @@ def resident_bytes(pid: int) -> int:
 def timed_out(rig: Any) -> float:
     """Handshakes whose time was up, so far."""
     page = rig.get("/metrics").body.decode().splitlines()
-    (line,) = [x for x in page if x.startswith('pingpy_tls_handshakes_total{result="timeout"}')]
+    counter = 'pingpy_tls_handshake_failures_total{reason="timeout"}'
+    (line,) = [x for x in page if x.startswith(counter)]
     return float(line.split()[-1])
 
 

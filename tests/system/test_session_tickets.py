@@ -145,7 +145,8 @@ def reload(rig: Secure) -> int:
 def test_a_session_is_resumed_by_every_worker(shared, version):
     first = shared.visit(version)
     assert not first.resumed
-    counter = 'pingpy_tls_handshakes_total{result="resumed"}'
+    named = version.upper().replace("_", ".").replace("S1", "Sv1")
+    counter = f'pingpy_tls_handshakes_total{{version="{named}",resumed="true"}}'
     before = shared.scrape()[counter]
     visits = [shared.visit(version, first.session) for _ in range(24)]
     assert all(visit.resumed for visit in visits)
@@ -153,7 +154,7 @@ def test_a_session_is_resumed_by_every_worker(shared, version):
     lines = shared.answered_by(visits)
     assert {line[0] for line in lines} == {"0", "1"}
     assert {line[1] for line in lines} == {"r"}
-    assert {line[2] for line in lines} == {version.upper().replace("_", ".").replace("S1", "Sv1")}
+    assert {line[2] for line in lines} == {named}
 
 
 def test_29_sessions_are_resumed_after_a_reload_and_after_an_upgrade(tmp_path):

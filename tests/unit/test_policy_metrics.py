@@ -143,7 +143,9 @@ CHARTED = [
     "pingpy_dns_resolutions_total{result}",
     "pingpy_dns_age_seconds{name}",
     "pingpy_probes_total{result}",
-    "pingpy_tls_handshakes_total{result}",
+    "pingpy_tls_handshakes_total{version,resumed}",
+    "pingpy_tls_handshake_failures_total{reason}",
+    "pingpy_violations_total{side,protocol,reason}",
     "pingpy_cert_expiry_timestamp_seconds",
 ]
 

@@ -10,6 +10,7 @@ import pytest
 from pingpy.peer import Peer
 from pingpy.session import Address
 from worker.events import WorkerEvents, packed_sockaddr
+from worker.sparing import BURST_LINES, LINE_SECONDS
 
 
 class Cells:
@@ -64,15 +65,29 @@ def test_each_refusal_is_one_line_with_its_cause(made):
     ]
 
 
-def test_connections_turned_away_are_told_once_a_second(made):
-    for _ in range(3):
-        made.events.unwelcome("0.0.0.0:80", "10.0.0.1", "it is late")
-    made.now[0] += 1
-    made.events.unwelcome("0.0.0.0:80", "10.0.0.2", "it is late")
+def test_of_a_flood_of_bad_connections_a_few_are_told(made):
+    for _ in range(BURST_LINES + 7):
+        made.events.unwelcome("0.0.0.0:80", "10.0.0.1", "it is late", 1)
+    made.events.broken("10.0.0.9:80", "it is silent", 2)  # another kind has lines of its own
+    made.now[0] += LINE_SECONDS / 2
+    made.events.unwelcome("0.0.0.0:80", "10.0.0.1", "it is late", 1)
+    made.now[0] += LINE_SECONDS / 2
+    made.events.unwelcome("0.0.0.0:80", "10.0.0.2", "it is late", 1)
+    made.now[0] += LINE_SECONDS
+    made.events.unwelcome("0.0.0.0:80", "10.0.0.3", "it is late", 1)
     assert made.log.messages == [
-        "connection from 10.0.0.1 to 0.0.0.0:80 closed: it is late",
-        "connection from 10.0.0.2 to 0.0.0.0:80 closed: it is late (and 2 before it)",
+        *["connection from 10.0.0.1 to 0.0.0.0:80 closed: it is late"] * BURST_LINES,
+        "connection to 10.0.0.9:80 closed: it is silent",
+        "connection from 10.0.0.2 to 0.0.0.0:80 closed: it is late (and 8 more of this kind before it)",
+        "connection from 10.0.0.3 to 0.0.0.0:80 closed: it is late",
     ]
+
+
+def test_a_day_of_flood_is_some_thousand_lines(made):
+    for _ in range(24 * 3600):
+        made.events.unwelcome("0.0.0.0:80", "10.0.0.1", "it is late", 1)
+        made.now[0] += 1
+    assert 2800 < len(made.log.messages) < 3000
 
 
 def test_trouble_is_told_once_a_second(made):

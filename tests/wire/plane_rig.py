@@ -90,6 +90,8 @@ class Events:
         self.raised: list[tuple[str, Exception]] = []
         self.troubles: list[int] = []
         self.unwelcomed: list[tuple[str, str]] = []
+        self.broke: list[tuple[str, str]] = []
+        self.kinds: list[int] = []  # of both
         self.cancelled = 0
         self.stubborn = False  # hooks go on though they are cancelled
         self.parked: list[tuple[Any, Callable[[Any, Exception | None], Any]]] = []
@@ -103,8 +105,14 @@ class Events:
     def hook_raised(self, session: Any, phase: str, error: Exception) -> None:
         self.raised.append((phase, error))
 
-    def unwelcome(self, listener: str, client: str, cause: str) -> None:
+    def unwelcome(self, listener: str, client: str, cause: str, kind: int) -> None:
+        assert listener == "test"
         self.unwelcomed.append((client, cause))
+        self.kinds.append(kind)
+
+    def broken(self, peer: str, cause: str, kind: int) -> None:
+        self.broke.append((peer, cause))
+        self.kinds.append(kind)
 
     def trouble(self, errno: int) -> None:
         self.troubles.append(errno)

@@ -257,7 +257,7 @@ def test_who_has_to_wait_too_long_is_told_so_and_who_leaves_is_forgotten(
         end.reset()
     rig.until(lambda: rig.plane.stats()["handshakes"] == 0)
     causes = {cause for _, cause in rig.events.unwelcomed}
-    assert "TLS handshake: too many others began before it" in causes
+    assert "TLS handshake: too many others began before it ([limits] handshake_rate)" in causes
 
 
 def test_records_of_one_octet_are_served(

@@ -27,6 +27,7 @@ cdef class Handler:
 cdef class Layer:
     cdef readonly str failure                                              # what went wrong, None: nothing
     cdef Secured secured                                                   # filled before on_secured is said
+    cdef bint is_flood(self) except -1                                     # failure: of octets that bring no data
     cdef bytes alpn(self)                                                  # what was agreed on: b"h2", b"http/1.1", or b""
     cdef long long receive(self, Connection connection, long long offset, long long size) except? -1   # as recv, or -errno
     cdef long long send(self, Connection connection, long long* shown) except? -1      # as sendmsg of all output

@@ -68,6 +68,9 @@ class Layer:
     def alpn(self):
         return b""
 
+    def is_flood(self):
+        return False
+
     def took_bytes(self, connection):
         return 0
 

@@ -68,6 +68,8 @@ cdef class Services:
     cdef HookSlots hooks                   # for rules without their own; None: no hooks
     cdef object runner                     # Callable[[awaitable, callback], Any]: runs a hook's coroutine; what it returns has cancel()
     cdef object on_error                   # Callable[[int status, str cause, Session], None]
+    cdef object on_unwelcome               # Callable[[str listener, str client, str cause, int counter], None]
+    cdef object on_broken                  # Callable[[str peer, str cause, int counter], None]
     cdef Settings settings
     cdef readonly bint draining
     cdef readonly int clients              # open downstream connections

@@ -1,6 +1,7 @@
 """HTTP/1.0 and 1.1 towards the client: responses out, and what happens to the connection between and after them."""
 
 import cython
+from cython.cimports.worker.plane.cells import C_BROKEN_TLS_FLOOD, C_BROKEN_TLS_PROTOCOL
 from cython.cimports.worker.plane.exchange import X_ANSWERING, X_PARKED, X_SENT, Exchange
 from cython.cimports.worker.plane.h1_body import put_payload, put_trailers
 from cython.cimports.worker.plane.h1_parse import M_HEAD
@@ -293,6 +294,10 @@ class H1Downstream(H1Requests):
 
     def on_closed(self):
         self.services.clients -= 1
+        if self.tls and self.layer.failure:
+            flood: cython.bint = self.layer.is_flood()
+            counter: cython.int = C_BROKEN_TLS_FLOOD if flood else C_BROKEN_TLS_PROTOCOL
+            self.unwelcome(counter, f"TLS: {self.layer.failure}")
         return self.drop_carry()
 
     def on_blocked(self):

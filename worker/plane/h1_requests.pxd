@@ -38,6 +38,8 @@ cdef class H1Requests(Side):
     cdef int client_port, client_size
     cdef char client[46]
 
+    # its connection ends by its own fault: count it (cells.Counter), tell it in the error log
+    cdef int unwelcome(self, int counter, str cause) except -1
     cdef bint congested(self) except -1
     cdef long long idle_ms(self) except -1
     cdef int process(self, long long offset, long long end) except -1

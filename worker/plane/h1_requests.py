@@ -43,6 +43,14 @@ class H1Requests(Side):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} state={self.state} requests={self.requests} {self.connection!r}>"
 
+    def unwelcome(self, counter, cause):
+        client: bytes = self.client[: self.client_size]
+        services = self.services
+        services.cells.add(counter, 1)
+        name = services.listener_address(self.listener)
+        services.on_unwelcome(name, client.decode(), cause, counter)
+        return 0
+
     # ---- bytes in
 
     def on_data(self, offset, size):

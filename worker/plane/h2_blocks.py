@@ -15,10 +15,9 @@ from cython.cimports.worker.plane.h1_parse import (
     F_UPGRADE,
 )
 from cython.cimports.worker.plane.h2_connection import H2Connection
+from cython.cimports.worker.plane.h2_faults import W_COMPRESSION, W_HEADER_BYTES
 from cython.cimports.worker.plane.h2_flow import ended, room, wrote
 from cython.cimports.worker.plane.h2_frames import (
-    E_COMPRESSION,
-    E_ENHANCE_YOUR_CALM,
     FLAG_END_HEADERS,
     FLAG_END_STREAM,
     FRAME_BYTES,
@@ -92,7 +91,7 @@ def take_block(owner):
         owner.block_due_ms = owner.connection.host.now_ms + owner.services.settings.header_ms
         owner.expect(owner.block_due_ms)
     if size > list_bytes(owner) or size > 1 << 18:
-        return owner.fail(E_ENHANCE_YOUR_CALM)
+        return owner.fail(W_HEADER_BYTES)
     if not owner.block or size > arena.block_size(owner.block):
         block = arena.alloc(min(max(2 * size, 512), 1 << 18))
         if owner.block:
@@ -125,9 +124,7 @@ def decode(owner: H2Connection, start: cython.longlong, end: cython.longlong) ->
         list_bytes(owner),
     )
     if count < 0:
-        return owner.fail(
-            E_COMPRESSION if owner.decoder.fault == HPACK_BAD else E_ENHANCE_YOUR_CALM
-        )
+        return owner.fail(W_COMPRESSION if owner.decoder.fault == HPACK_BAD else W_HEADER_BYTES)
     return owner.take_fields(owner.frame.stream, count, owner.block_last)
 
 

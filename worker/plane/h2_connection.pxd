@@ -101,18 +101,19 @@ cdef class H2Connection(Handler):
     cdef int emptied(self) except -1       # the last stream has closed
     cdef int idle_overdue(self) except -1  # or leave_due_ms has come
     cdef int lost(self) except -1          # called once, when it is closed or fails, before the streams are told
+    cdef int blame(self, int why) except -1        # count and tell that the other side's fault ends it
 
     cdef int begin(self) except -1         # say our settings
     cdef int open_stream(self, H2Stream stream) except -1
     cdef int process(self, long long offset, long long end) except -1
     cdef int take_frame(self, long long at, long long end) except -2
-    cdef int give_up(self, unsigned int error) except -2
+    cdef int give_up(self, int why) except -2
     cdef int act(self, long long at) except -1
     cdef long long complete(self, long long offset, long long end) except -2
     cdef int keep_part(self, long long offset, long long size) except -1
     cdef long long needed(self) except -1
     cdef int keep_backlog(self, long long offset, long long size) except -1
-    cdef int fail(self, unsigned int error) except -1              # GOAWAY, and the end
+    cdef int fail(self, int why) except -1             # h2_faults.Why: GOAWAY, and the end
     cdef int end_streams(self) except -1
     cdef int wind_up(self) except -1       # close when all is out
     cdef int expect(self, long long due_ms) except -1

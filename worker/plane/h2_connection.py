@@ -16,6 +16,7 @@ from cython.cimports.worker.plane.h2_control import (
 )
 from cython.cimports.worker.plane.h2_credit import credit, settle_loan
 from cython.cimports.worker.plane.h2_deadlines import look_at_deadlines
+from cython.cimports.worker.plane.h2_faults import W_FLOOD, W_PROTOCOL, error_of, why_of
 from cython.cimports.worker.plane.h2_flow import (
     begin_payload,
     congested,
@@ -25,8 +26,6 @@ from cython.cimports.worker.plane.h2_flow import (
 )
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
-    E_ENHANCE_YOUR_CALM,
-    E_PROTOCOL,
     FLAG_PADDED,
     FRAME_BYTES,
     FRAME_HEAD_BYTES,
@@ -165,6 +164,9 @@ class H2Connection(Handler):
     def lost(self):
         raise NotImplementedError
 
+    def blame(self, why):
+        raise NotImplementedError
+
     def begin(self):
         """`connection`, `services` and `client` are set: say our settings."""
         order_begin(cython.address(self.order), self.client)
@@ -226,7 +228,7 @@ class H2Connection(Handler):
         if self.preface_due:
             verdict = preface(view, at, end)
             self.preface_due = verdict <= 0
-            return self.give_up(E_PROTOCOL) if verdict < 0 else verdict
+            return self.give_up(W_PROTOCOL) if verdict < 0 else verdict
         verdict = frame_head(view, at, end, cython.address(self.frame), cython.address(self.order))
         if verdict > 0:
             verdict = frame_body(view, at + FRAME_HEAD_BYTES, end, cython.address(self.frame))
@@ -235,7 +237,7 @@ class H2Connection(Handler):
         if verdict == 0:
             return 0
         if verdict < 0 and self.frame.error_stream == 0:
-            return self.give_up(self.frame.error)
+            return self.give_up(why_of(self.frame.error))
         if verdict < 0:
             self.payload_left = self.frame.size  # nobody wants it
             self.payload_stream = None
@@ -245,15 +247,15 @@ class H2Connection(Handler):
         if not purse_pay(
             cython.address(self.purse), cython.address(self.frame), self.connection.host.now_ms
         ):
-            return self.give_up(E_ENHANCE_YOUR_CALM)
+            return self.give_up(W_FLOOD)
         self.act(at)
         if self.frame.kind == T_DATA:
             return cython.cast(cython.int, self.frame.data - at)
         return verdict
 
-    def give_up(self, error):
+    def give_up(self, why):
         """`fail`, for take_frame."""
-        self.fail(error)
+        self.fail(why)
         return -1
 
     def act(self, at):
@@ -323,12 +325,13 @@ class H2Connection(Handler):
 
     # ---- errors and the end
 
-    def fail(self, error):
+    def fail(self, why):
         """RFC 9113 5.4.1: say why, and look at no further frame."""
         if self.dying:
             return 0
         self.dying = True
-        put_leave(self, 0 if self.client else self.last_stream, error)
+        put_leave(self, 0 if self.client else self.last_stream, error_of(why))
+        self.blame(why)
         self.end_streams()
         return self.wind_up()
 

@@ -8,11 +8,14 @@ from cython.cimports.worker.plane.h2_connection import (
     H2Connection,
     H2Stream,
 )
+from cython.cimports.worker.plane.h2_faults import (
+    W_FLOW_CONTROL,
+    W_PROTOCOL,
+    W_RESETS,
+    why_of,
+)
 from cython.cimports.worker.plane.h2_flow import room, serve, window_moved, wrote
 from cython.cimports.worker.plane.h2_frames import (
-    E_ENHANCE_YOUR_CALM,
-    E_FLOW_CONTROL,
-    E_PROTOCOL,
     FLAG_ACK,
     FRAME_HEAD_BYTES,
     SET_ENABLE_CONNECT_PROTOCOL,
@@ -101,20 +104,20 @@ def is_idle(owner, stream):
     return stream > owner.last_stream or stream & 1 == 0
 
 
-def pay(owner, points):
+def pay(owner, points, why):
     owner.purse.points -= points
-    return owner.fail(E_ENHANCE_YOUR_CALM) if owner.purse.points < 0 else 0
+    return owner.fail(why) if owner.purse.points < 0 else 0
 
 
 def stream_fault(owner, stream, error):
     known: H2Stream = owner.streams.get(stream)
     if is_idle(owner, stream):
-        return owner.fail(E_PROTOCOL)  # RFC 9113 6.4: a stream that is idle cannot be reset
+        return owner.fail(W_PROTOCOL)  # RFC 9113 6.4: a stream that is idle cannot be reset
     put_reset(owner, stream, error)
     if known is not None:
         known.close_stream()
         known.was_reset(error)
-    return pay(owner, FAULT_POINTS)
+    return pay(owner, FAULT_POINTS, W_RESETS)
 
 
 def take_control(owner, at):
@@ -137,7 +140,7 @@ def take_reset(owner: H2Connection) -> cython.int:
     """RFC 9113 6.4."""
     stream: H2Stream = owner.streams.get(owner.frame.stream)
     if stream is None:
-        return owner.fail(E_PROTOCOL) if is_idle(owner, owner.frame.stream) else 0
+        return owner.fail(W_PROTOCOL) if is_idle(owner, owner.frame.stream) else 0
     if owner.client and stream.remote_done and stream.exchange is not None:
         # RFC 9113 8.1: the whole response is here, and the rest of the request is not wanted
         owner.services.arena.chain_clear(cython.address(stream.unsent))
@@ -162,7 +165,7 @@ def take_settings(owner: H2Connection, at: cython.longlong) -> cython.int:
     while at < end:
         error = read_setting(view, at, owner.client, cython.address(name), cython.address(value))
         if error:
-            return owner.fail(error)
+            return owner.fail(why_of(error))
         if name == SET_HEADER_TABLE_SIZE:
             owner.encoder.allow(value)
         elif name == SET_INITIAL_WINDOW_SIZE:
@@ -190,7 +193,7 @@ def move_windows(owner: H2Connection, value: cython.longlong) -> cython.int:
     for stream in owner.streams.values():
         stream.send_window += by
         if stream.send_window > WINDOW_LIMIT:
-            return owner.fail(E_FLOW_CONTROL)
+            return owner.fail(W_FLOW_CONTROL)
         window_moved(stream)
     return 0
 

@@ -5,7 +5,7 @@ A deadline that moves later costs an assignment; the timer then comes up for not
 
 import cython
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
-from cython.cimports.worker.plane.h2_frames import E_ENHANCE_YOUR_CALM
+from cython.cimports.worker.plane.h2_faults import W_HEADER_TIME, W_UNREAD
 
 NEVER_MS = cython.declare(cython.longlong, 1 << 62)
 
@@ -16,11 +16,13 @@ def look_at_deadlines(owner):
     stream: H2Stream
     if connection.blocked and 0 < owner.blocked_due_ms <= now_ms:
         if connection.bytes_out == owner.bytes_mark:
-            return owner.on_failed(0)  # the other side does not read
+            if not owner.dying:
+                owner.blame(W_UNREAD)
+            return owner.on_failed(0)
         owner.on_blocked()
     if 0 < owner.block_due_ms <= now_ms:
         owner.block_due_ms = 0
-        owner.fail(E_ENHANCE_YOUR_CALM)  # a field block in slow pieces
+        owner.fail(W_HEADER_TIME)
     if 0 < owner.idle_due_ms <= now_ms:
         if owner.dying:
             return connection.close()

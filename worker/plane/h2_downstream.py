@@ -5,6 +5,7 @@ the exchange ends with its stream, so that nobody can have more work under way t
 """
 
 import cython
+from cython.cimports.worker.plane.cells import C_H2_PROTOCOL
 from cython.cimports.worker.plane.exchange import X_ANSWERING, X_PARKED, X_SENT, Exchange
 from cython.cimports.worker.plane.h1_parse import H_CHUNKED, fault_text, scan_request
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_CLOSE
@@ -19,6 +20,13 @@ from cython.cimports.worker.plane.h2_control import (
     was_reset_lately,
 )
 from cython.cimports.worker.plane.h2_credit import credit, settle_loan
+from cython.cimports.worker.plane.h2_faults import (
+    W_PROTOCOL,
+    W_RESETS,
+    W_STREAM_CLOSED,
+    W_STREAMS,
+    words_of,
+)
 from cython.cimports.worker.plane.h2_flow import drain_early, send_data, send_trailers
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
@@ -142,7 +150,7 @@ class ClientStream(H2Stream):
             return 0
         self.reset_stream(E_CANCEL)
         self.was_reset(E_CANCEL)
-        return pay(self.owner, FAULT_POINTS)
+        return pay(self.owner, FAULT_POINTS, W_RESETS)
 
     def hold_sender(self):
         x: Exchange = self.exchange
@@ -192,14 +200,16 @@ class H2Downstream(H2Connection):
         if known is not None:
             return self.take_trailers(known, count, last)
         if stream & 1 == 0:
-            return self.fail(E_PROTOCOL)
+            return self.fail(W_PROTOCOL)
         if stream <= self.last_stream:
             # RFC 9113 5.1: trailers that were on their way when we reset the stream
-            return pay(self, 1) if was_reset_lately(self, stream) else self.fail(E_STREAM_CLOSED)
+            if was_reset_lately(self, stream):
+                return pay(self, 1, W_RESETS)
+            return self.fail(W_STREAM_CLOSED)
         if self.leaving or len(self.streams) >= self.services.settings.streams:
             self.last_stream = stream
             put_reset(self, stream, E_REFUSED_STREAM)
-            return pay(self, REFUSED_POINTS)
+            return pay(self, REFUSED_POINTS, W_STREAMS)
         return self.take_request(stream, count, last)
 
     def take_request(self, number, count, last):
@@ -281,7 +291,7 @@ class H2Downstream(H2Connection):
         if status == 400:
             stream.end_error = E_PROTOCOL
         self.front.refuse_unread(x, stream, status, cause)
-        return pay(self, FAULT_POINTS)
+        return pay(self, FAULT_POINTS, W_RESETS)
 
     def take_trailers(self, stream, count, last):
         """RFC 9113 8.1: a second field block ends the request."""
@@ -368,6 +378,9 @@ class H2Downstream(H2Connection):
 
     def lost(self):
         return self.front.on_closed()
+
+    def blame(self, why):
+        return self.front.unwelcome(C_H2_PROTOCOL + why, words_of(self, why))
 
 
 def start_h2(front, offset, size):

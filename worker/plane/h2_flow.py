@@ -16,6 +16,11 @@ from cython.cimports.worker.plane.h2_credit import (
     lend_window,
     settle_loan,
 )
+from cython.cimports.worker.plane.h2_faults import (
+    W_FLOW_CONTROL,
+    W_PROTOCOL,
+    W_STREAM_CLOSED,
+)
 from cython.cimports.worker.plane.h2_frames import (
     E_FLOW_CONTROL,
     E_PROTOCOL,
@@ -215,12 +220,12 @@ def take_window_update(owner):
     increment: cython.longlong = owner.frame.value
     if owner.frame.stream == 0:
         if owner.send_window + increment > WINDOW_LIMIT:
-            return owner.fail(E_FLOW_CONTROL)
+            return owner.fail(W_FLOW_CONTROL)
         owner.send_window += increment
         return serve(owner)
     stream = owner.streams.get(owner.frame.stream)
     if stream is None:
-        return owner.fail(E_PROTOCOL) if is_idle(owner, owner.frame.stream) else 0
+        return owner.fail(W_PROTOCOL) if is_idle(owner, owner.frame.stream) else 0
     if stream.send_window + increment > WINDOW_LIMIT:
         return stream_fault(owner, stream.id, E_FLOW_CONTROL)
     stream.send_window += increment
@@ -243,12 +248,12 @@ def begin_payload(owner):
     owner.receive_window -= frame.size
     purse_earn(cython.address(owner.purse), frame.data_size)
     if owner.receive_window < 0:
-        return owner.fail(E_FLOW_CONTROL)
+        return owner.fail(W_FLOW_CONTROL)
     if stream is None:
         if is_idle(owner, frame.stream):
-            return owner.fail(E_PROTOCOL)
+            return owner.fail(W_PROTOCOL)
         if not was_reset_lately(owner, frame.stream):
-            return owner.fail(E_STREAM_CLOSED)
+            return owner.fail(W_STREAM_CLOSED)
         return credit(owner, None, frame.size)
     stream.receive_window -= frame.size
     if stream.remote_done:

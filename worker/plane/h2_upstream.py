@@ -2,16 +2,17 @@
 
 import cython
 from cython.cimports.worker.plane.attempts import upstream_ready
+from cython.cimports.worker.plane.cells import C_H2_ORIGIN_PROTOCOL
 from cython.cimports.worker.plane.exchange import (
     X_DIALING,
     Exchange,
 )
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
 from cython.cimports.worker.plane.h2_control import pay, put_leave, put_ping
+from cython.cimports.worker.plane.h2_faults import W_PROTOCOL, W_RESETS, words_of
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
     E_NO_ERROR,
-    E_PROTOCOL,
     E_REFUSED_STREAM,
 )
 from cython.cimports.worker.plane.h2_origin import S_HEAD, OriginStream
@@ -44,8 +45,8 @@ class H2Upstream(H2Connection):
         known: OriginStream = self.streams.get(stream)
         if known is None:
             if stream & 1 == 0 or stream > self.last_stream:
-                return self.fail(E_PROTOCOL)
-            return pay(self, 1)  # for a stream that we have reset
+                return self.fail(W_PROTOCOL)
+            return pay(self, 1, W_RESETS)  # for a stream that we have reset
         if known.exchange is None:
             return known.reset_stream(E_CANCEL)
         if known.state == S_HEAD:
@@ -120,6 +121,12 @@ class H2Upstream(H2Connection):
     def lost(self):
         self.retire()
         self.connections.open -= 1
+        return 0
+
+    def blame(self, why):
+        self.services.cells.add(C_H2_ORIGIN_PROTOCOL + why, 1)
+        peer: bytes = self.connections.peer.text
+        self.services.on_broken(peer.decode(), words_of(self, why), C_H2_ORIGIN_PROTOCOL + why)
         return 0
 
     # ---- the beginning

@@ -11,7 +11,6 @@ cdef class Listener(Handler):
     cdef readonly str name
     cdef readonly bint paused
     cdef object on_trouble                 # Callable[[int errno], None]
-    cdef object on_unwelcome               # Callable[[str listener, str client, str cause], None]
     cdef TrustedNetworks trusted
     cdef TrustedNetworks announced         # whose connections begin with a PROXY header; None: nobody's
     cdef TlsServer tls                     # None: nobody speaks TLS here

@@ -47,7 +47,6 @@ class Listener(Handler):
         self.number = number
         self.name = name
         self.on_trouble = events.trouble
-        self.on_unwelcome = events.unwelcome
         self.trusted = trusted
         self.announced = announced
         self.tls = tls
@@ -202,8 +201,6 @@ class Listener(Handler):
         gate.services = self.services
         gate.server = self.tls
         gate.down = down
-        gate.on_unwelcome = self.on_unwelcome
-        gate.listener = self.name
         gate.scheme = self.scheme
         return gate
 

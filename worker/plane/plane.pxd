@@ -1,15 +1,12 @@
 # The plane as the worker's Python sees it.
-from worker.plane.exchange cimport Exchange, Services
+from worker.plane.departure cimport Departure
+from worker.plane.exchange cimport Exchange
 from worker.plane.listener cimport Listener
-from worker.plane.pool cimport Pools
-from worker.plane.reactor cimport Reactor
 from worker.plane.tls_context cimport TlsServer
 from worker.plane.trusted cimport TrustedNetworks
 
-cdef class Plane(Services):
-    cdef readonly Reactor reactor
-    cdef Pools pools
-    cdef dict listeners                    # by descriptor
+cdef class Plane(Departure):
+    cdef dict listener_names               # by number
     cdef TrustedNetworks trusted
     cdef TrustedNetworks announced         # whose connections begin with a PROXY header; None: nobody's
     cdef object announced_listeners        # numbers of the listeners where that holds; None: on all
@@ -18,6 +15,6 @@ cdef class Plane(Services):
     cdef object events                     # PlaneEvents
     cdef dict peers_of_hooks
     cdef int most_clients
-    cdef long long drain_linger_ms, second_us
+    cdef long long second_us
     cpdef bint ready(self) except? 0
     cpdef int tick(self) except -1

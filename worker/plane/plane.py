@@ -7,11 +7,11 @@ from cython.cimports.worker.plane.access_log import AccessLog
 from cython.cimports.worker.plane.batch_uring import UringBatch
 from cython.cimports.worker.plane.buffer import Arena
 from cython.cimports.worker.plane.connection import Connection
+from cython.cimports.worker.plane.departure import Departure
 from cython.cimports.worker.plane.exchange import (
     PHASE_GO_ON,
     X_DONE,
     Exchange,
-    Services,
 )
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
 from cython.cimports.worker.plane.h2_downstream import H2Downstream
@@ -20,7 +20,6 @@ from cython.cimports.worker.plane.hooks import run_hook, take_answer
 from cython.cimports.worker.plane.listener import Listener
 from cython.cimports.worker.plane.pick import Peer
 from cython.cimports.worker.plane.pool import Pools
-from cython.cimports.worker.plane.proxy_entry import ProxyEntry
 from cython.cimports.worker.plane.reactor import Reactor
 from cython.cimports.worker.plane.record import END_INTERNAL
 from cython.cimports.worker.plane.route import RouteTable
@@ -31,14 +30,11 @@ from cython.cimports.worker.plane.tls_gate import (
     SCHEME_AUTO,
     SCHEME_HTTP,
     SCHEME_HTTPS,
-    TlsGate,
     begin_waiting,
 )
 from cython.cimports.worker.plane.trusted import TrustedNetworks
-from cython.cimports.worker.plane.tunnel import TunnelEnd
 
 MOST_HOOK_PEERS = cython.declare(cython.int, 4096)  # that upstream_peer named and we remember
-MOST_STREAMS = cython.declare(cython.int, 1 << 30)  # all that a connection has
 LOANS_BYTES = cython.declare(cython.longlong, 64 << 20)  # see h2_credit
 FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
@@ -46,7 +42,7 @@ SCHEMES = {"http": SCHEME_HTTP, "https": SCHEME_HTTPS, "auto": SCHEME_AUTO}
 
 
 @cython.cclass
-class Plane(Services):
+class Plane(Departure):
     """All that serves requests in one worker."""
 
     def __init__(
@@ -67,6 +63,7 @@ class Plane(Services):
         self.cells = cells
         self.pools = Pools(self)
         self.listeners = {}
+        self.listener_names = {}
         self.schemes = ()
         self.peers_of_hooks = {}
         self.spare = []
@@ -79,6 +76,8 @@ class Plane(Services):
         self.random_state = int.from_bytes(os.urandom(8), "little") | 1
         self.runner = events.run
         self.on_error = self.tell_refused
+        self.on_unwelcome = events.unwelcome
+        self.on_broken = events.broken
         fill_settings(cython.address(self.settings), settings)
         self.most_clients = settings["most_clients"]
         self.most_loans = LOANS_BYTES
@@ -162,6 +161,7 @@ class Plane(Services):
             self, fd, number, name, self.events, self.trusted, announced, self.tls, spoken
         )
         self.listeners[fd] = listener
+        self.listener_names[number] = name  # also of those that accept no more: their clients are served on
         if not self.draining:
             cython.cast(Listener, listener).open()
 
@@ -169,137 +169,6 @@ class Plane(Services):
         """Accept no more on this descriptor."""
         listener: Listener = self.listeners.pop(fd)
         listener.stop()
-
-    # ---- the end, and back from it
-
-    def drain(self, linger_ms: cython.longlong) -> None:
-        """Stop accepting; finish what is under way."""
-        listener: Listener
-        self.draining = True
-        self.drain_linger_ms = linger_ms
-        for listener in self.listeners.values():
-            listener.stop()
-        self.reactor.read_clock()
-        for connection in list(self.reactor.connections):
-            if connection is not None:
-                handler = cython.cast(Connection, connection).handler
-                if isinstance(handler, H1Downstream):
-                    cython.cast(H1Downstream, handler).drain()
-                elif isinstance(handler, H2Downstream):
-                    cython.cast(H2Downstream, handler).drain()
-        self.reactor.settle_now()
-
-    def resume(self) -> None:
-        """Serve as before."""
-        listener: Listener
-        self.draining = False
-        for listener in self.listeners.values():
-            listener.open()
-        for connection in list(self.reactor.connections):
-            if connection is not None:
-                handler = cython.cast(Connection, connection).handler
-                if isinstance(handler, H1Downstream):
-                    cython.cast(H1Downstream, handler).drain()  # an ordinary wait again
-
-    def detach_idle(self) -> list:
-        """Give every client connection at rest away: (descriptor, listener's number, requests so far)."""
-        away = []
-        for connection in list(self.reactor.connections):
-            if connection is None:
-                continue
-            handler = cython.cast(Connection, connection).handler
-            if isinstance(handler, H1Downstream) and cython.cast(H1Downstream, handler).at_rest():
-                down: H1Downstream = handler
-                fd = self.reactor.surrender(down.connection)
-                self.clients -= 1
-                away.append((fd, down.listener, down.requests))
-        self.reactor.settle_now()
-        return away
-
-    def attach_idle(self, resting) -> None:
-        """Take over connections that detach_idle gave away; KeyError for a listener that is not here."""
-        listener: Listener
-        numbered = {listener.number: listener for listener in self.listeners.values()}
-        known = [(fd, numbered[number], requests) for fd, number, requests in resting]
-        for fd, listener, requests in known:
-            listener.take_over(fd, requests)
-
-    def streams(self) -> int:
-        """Responses without a length that have begun: event streams and their kin."""
-        count: cython.int = 0
-        connection: Connection
-        for connection in self.reactor.connections:
-            if connection is None:
-                continue
-            if isinstance(connection.handler, H1Downstream):
-                count += cython.cast(H1Downstream, connection.handler).is_stream()
-            elif isinstance(connection.handler, H2Downstream):
-                count += cython.cast(H2Downstream, connection.handler).endless()
-        return count
-
-    def end_requests(self) -> int:
-        """Their time is up: cut every client connection that is neither tunnel nor stream; returns how many."""
-        count: cython.int = 0
-        self.reactor.read_clock()
-        for connection in list(self.reactor.connections):
-            if connection is None:
-                continue
-            handler = cython.cast(Connection, connection).handler
-            if isinstance(handler, H1Downstream):
-                if not cython.cast(H1Downstream, handler).is_stream():
-                    count += 1
-                    cython.cast(H1Downstream, handler).end_for_drain()
-            elif isinstance(handler, H2Downstream):
-                count += cython.cast(H2Downstream, handler).end_requests(False, MOST_STREAMS) > 0
-        self.reactor.settle_now()
-        return count
-
-    def end_tunnels(self, count: cython.int) -> None:
-        """End so many: tunnels as soon as they are between two frames, what is queued is still sent; then streams."""
-        self.reactor.read_clock()
-        for connection in list(self.reactor.connections):
-            if connection is not None and count > 0:
-                handler = cython.cast(Connection, connection).handler
-                if isinstance(handler, TunnelEnd) and cython.cast(TunnelEnd, handler).leads():
-                    if cython.cast(TunnelEnd, handler).may_be_ended():
-                        count -= 1
-                        cython.cast(TunnelEnd, handler).end_for_drain()
-        for connection in list(self.reactor.connections):
-            if connection is not None and count > 0:
-                handler = cython.cast(Connection, connection).handler
-                if isinstance(handler, H1Downstream):
-                    if cython.cast(H1Downstream, handler).is_stream():
-                        count -= 1
-                        cython.cast(H1Downstream, handler).end_for_drain()
-                elif isinstance(handler, H2Downstream):
-                    count -= cython.cast(H2Downstream, handler).end_requests(True, count)
-        self.reactor.settle_now()
-
-    def close_all(self) -> int:
-        """The deadline: cut every client connection; returns how many there were."""
-        count: cython.int = 0
-        for connection in list(self.reactor.connections):
-            if connection is None:
-                continue
-            handler = cython.cast(Connection, connection).handler
-            if isinstance(handler, H1Downstream):
-                count += 1
-                cython.cast(H1Downstream, handler).on_failed(0)
-            elif isinstance(handler, ProxyEntry):
-                count += 1
-                cython.cast(ProxyEntry, handler).on_failed(0)
-            elif isinstance(handler, H2Downstream):
-                count += 1
-                cython.cast(H2Downstream, handler).on_failed(0)
-            elif isinstance(handler, TlsGate):
-                count += 1
-                cython.cast(TlsGate, handler).on_failed(0)
-            elif isinstance(handler, TunnelEnd):
-                count += cython.cast(TunnelEnd, handler).is_client
-                cython.cast(TunnelEnd, handler).on_failed(0)
-        self.pools.close_idle()
-        self.reactor.settle_now()
-        return count
 
     def stats(self) -> dict:
         """Figures for heartbeats, status and tests."""
@@ -370,11 +239,7 @@ class Plane(Services):
         return self.events.make_address(host, port)
 
     def listener_address(self, number):
-        listener: Listener
-        for listener in self.listeners.values():
-            if listener.number == number:
-                return listener.name
-        return None
+        return self.listener_names.get(number)
 
     def hook_peer(self, peer):
         return self.events.make_peer(peer.text.decode())

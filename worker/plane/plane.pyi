@@ -16,8 +16,10 @@ class PlaneEvents(Protocol):
         """A method of the user's raised."""
     def trouble(self, errno: int) -> None:
         """accept() found no descriptor or memory; it is tried again on the next tick."""
-    def unwelcome(self, listener: str, client: str, cause: str) -> None:
-        """A connection was closed before it could ask anything: it did not begin as it had to."""
+    def unwelcome(self, listener: str, client: str, cause: str, kind: int) -> None:
+        """A client's connection was closed by its own fault; `kind`: its counter, one for each sort of fault."""
+    def broken(self, peer: str, cause: str, kind: int) -> None:
+        """The same of a connection to a peer."""
     def run(self, awaitable: Awaitable[Any], done: Callable[[Any, Exception | None], Any]) -> Any:
         """Run a hook's coroutine on the loop and say what came of it; what is returned has cancel()."""
     def make_peer(self, text: str) -> Any:

@@ -7,4 +7,4 @@ from worker.plane.listener cimport Listener
 cdef class ProxyEntry(Side):
     cdef Listener listener
     cdef H1Downstream down                 # who takes over; it knows the socket's own address already
-    cdef int turn_away(self, str cause) except -1
+    cdef int turn_away(self, int counter, str cause) except -1

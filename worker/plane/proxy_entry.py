@@ -1,6 +1,7 @@
 """Reads the PROXY header that a connection from one of the configured networks begins with, then hands it over."""
 
 import cython
+from cython.cimports.worker.plane.cells import C_PROXY_CUT, C_PROXY_MALFORMED, C_PROXY_SLOW
 from cython.cimports.worker.plane.proxy_protocol import ProxyHead, proxy_fault_text, read_proxy
 
 
@@ -27,7 +28,7 @@ class ProxyEntry(Side):
             self.connection.host.arena.view, offset, offset + size, cython.address(head)
         )
         if used < 0:
-            return self.turn_away(proxy_fault_text(head.fault))
+            return self.turn_away(C_PROXY_MALFORMED, proxy_fault_text(head.fault))
         if used == 0:
             return self.keep(offset, size)
         self.keep(0, 0)
@@ -40,15 +41,14 @@ class ProxyEntry(Side):
         self.connection.set_deadline(self.listener.patience_ms())
         return handler.on_data(offset + used, size - used) if size > used else 0
 
-    def turn_away(self, cause):
+    def turn_away(self, counter, cause):
         """Nothing is answered: whoever speaks something else would take it for an answer in its own tongue."""
-        client: str = self.down.client[: self.down.client_size].decode()
-        self.listener.on_unwelcome(self.listener.name, client, cause)
+        self.down.unwelcome(counter, cause)
         return self.connection.close()
 
     def on_eof(self):
         if self.carry:
-            return self.turn_away("it ended within its PROXY header")
+            return self.turn_away(C_PROXY_CUT, "it ended within its PROXY header")
         return (
             self.connection.close()
         )  # a probe of the proxy's, which only wanted to see the port open
@@ -57,7 +57,9 @@ class ProxyEntry(Side):
         return self.connection.close()
 
     def on_deadline(self):
-        return self.turn_away("its PROXY header did not come in time")
+        return self.turn_away(
+            C_PROXY_SLOW, "its PROXY header did not come within [timeouts] header"
+        )
 
     def on_closed(self):
         self.keep(0, 0)

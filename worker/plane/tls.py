@@ -85,6 +85,9 @@ class TlsStream(Layer):
         SSL_get0_alpn_selected(self.ssl, cython.address(name), cython.address(size))
         return name[:size] if size else b""
 
+    def is_flood(self):
+        return self.unbearable is not None
+
     # ---- what a layer does
 
     def receive(self, connection, offset, size):

@@ -18,8 +18,6 @@ cdef class TlsGate(Handler):
     cdef bytes early                       # what has come of a client's hello until the handshake begins; None: nothing
     cdef bint counted                      # among the handshakes under way
     cdef bint waiting                      # for its turn; the hello is there
-    cdef object on_unwelcome               # Callable[[str listener, str client, str cause], None]
-    cdef str listener
     cdef int scheme
     cdef bint refused
     cdef int secure(self, long long offset, long long size) except -1
@@ -27,7 +25,7 @@ cdef class TlsGate(Handler):
     cdef int let_hear(self) except -1
     cdef int plain(self, long long offset, long long size) except -1
     cdef int refuse(self, int first) except -1
-    cdef int tell(self, str cause) except -1
+    cdef int tell(self, int counter, str cause) except -1
     cdef int end(self, int counter, str cause) except -1
 
 # Begin the handshakes that had to wait, as far as the rate allows by now.

@@ -7,10 +7,20 @@ Nothing is asked of the kernel for that: the first bytes are read as usual, and 
 """
 
 import cython
+from cython.cimports.libc.string import strcmp
 from cython.cimports.worker.plane.cells import (
-    C_TLS_FAILED,
-    C_TLS_FULL,
-    C_TLS_RESUMED,
+    C_TLS_ALERT,
+    C_TLS_CERTIFICATE,
+    C_TLS_CLOSED,
+    C_TLS_FULL_1_2,
+    C_TLS_FULL_1_3,
+    C_TLS_HELLO,
+    C_TLS_LIMIT,
+    C_TLS_PLAIN,
+    C_TLS_PROTOCOL,
+    C_TLS_RATE,
+    C_TLS_RESUMED_1_2,
+    C_TLS_RESUMED_1_3,
     C_TLS_TIMEOUT,
 )
 from cython.cimports.worker.plane.connection import Connection
@@ -34,7 +44,7 @@ class TlsGate(Handler):
     """Replaces itself as the connection's handler."""
 
     def __repr__(self) -> str:
-        return f"<TlsGate {self.listener} {self.stream!r} {self.connection!r}>"
+        return f"<TlsGate {self.stream!r} {self.connection!r}>"
 
     def on_data(self, offset, size):
         """The first bytes."""
@@ -51,7 +61,7 @@ class TlsGate(Handler):
         verdict: cython.int
         if not self.counted:
             if self.services.handshakes >= self.services.settings.most_handshakes:
-                return self.end(C_TLS_FAILED, "too many handshakes are under way")
+                return self.end(C_TLS_LIMIT, "[limits] handshakes are under way already")
             self.services.handshakes += 1
             self.counted = True
             self.early = b""
@@ -59,7 +69,7 @@ class TlsGate(Handler):
         self.early += self.services.arena.take(offset, size)
         verdict = look_at_hello(self.early)
         if verdict < 0:
-            return self.end(C_TLS_FAILED, "its ClientHello is too long")
+            return self.end(C_TLS_HELLO, "its ClientHello is too long")
         if verdict == 0:
             return 0
         if not self.services.hellos and may_begin(self.services):
@@ -87,8 +97,7 @@ class TlsGate(Handler):
 
     def refuse(self, first):
         """No TLS where it must be; what looks like a request gets an answer that its user can read."""
-        self.services.cells.add(C_TLS_FAILED, 1)
-        self.tell("it began with something else")
+        self.tell(C_TLS_PLAIN, "it began with something else")
         if not 0x41 <= first <= 0x5A:
             return self.connection.close()
         self.connection.write_bytes(PLAIN_TO_TLS)
@@ -105,7 +114,7 @@ class TlsGate(Handler):
         stream: TlsStream = self.stream
         self.services.handshakes -= 1
         self.counted = False
-        self.services.cells.add(C_TLS_RESUMED if stream.secured.reused else C_TLS_FULL, 1)
+        self.services.cells.add(settled_counter(stream), 1)
         down.tls = True
         down.secured = cython.address(stream.secured)
         down.layer = stream
@@ -120,22 +129,22 @@ class TlsGate(Handler):
     def on_eof(self):
         if not self.counted:
             return self.connection.finish()  # a port scan, a health check: it asked for nothing
-        return self.end(C_TLS_FAILED, "the client left within the handshake")
+        return self.end(C_TLS_CLOSED, "the client left within the handshake")
 
     def on_failed(self, error):
         if not self.counted or error == 0:
             return self.connection.close()
         if self.stream is None:
-            return self.end(C_TLS_FAILED, "the connection was reset")
+            return self.end(C_TLS_CLOSED, "the connection was reset")
         if error == EPROTO and self.stream.unbearable is None and not self.connection.peer_done:
             return self.let_hear()
-        return self.end(C_TLS_FAILED, self.stream.failure or "the connection was reset")
+        failure: str = self.stream.failure or "the connection was reset"
+        return self.end(failed_counter(self.stream, failure), failure)
 
     def let_hear(self):
         """An alert of ours says why. With TLS 1.3 the client may be sending its request by now, which must not reset
         the alert away."""
-        self.services.cells.add(C_TLS_FAILED, 1)
-        self.tell(self.stream.failure)
+        self.tell(failed_counter(self.stream, self.stream.failure), self.stream.failure)
         self.services.handshakes -= 1
         self.counted = False
         self.stream.let_go()
@@ -151,26 +160,47 @@ class TlsGate(Handler):
         if not self.counted:
             return self.connection.close()
         if self.waiting:
-            return self.end(C_TLS_TIMEOUT, "too many others began before it")
-        return self.end(C_TLS_TIMEOUT, "it did not end in time")
+            return self.end(C_TLS_RATE, "too many others began before it ([limits] handshake_rate)")
+        return self.end(C_TLS_TIMEOUT, "it did not end within [timeouts] handshake")
 
     def end(self, counter, cause):
         """Count it, tell it, close."""
-        self.services.cells.add(counter, 1)
-        self.tell(cause)
+        self.tell(counter, cause)
         return self.connection.close()
 
-    def tell(self, cause):
+    def tell(self, counter, cause):
         """One line in the error log."""
-        client: bytes = self.down.client[: self.down.client_size]
-        self.on_unwelcome(self.listener, client.decode(), f"TLS handshake: {cause}")
-        return 0
+        return self.down.unwelcome(counter, f"TLS handshake: {cause}")
 
     def on_closed(self):
         self.services.clients -= 1
         if self.counted:
             self.services.handshakes -= 1
         return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def settled_counter(stream: TlsStream) -> cython.int:
+    """By version and resumption; libssl speaks two versions here."""
+    newest: cython.bint = strcmp(stream.secured.version, b"TLSv1.3") == 0
+    if stream.secured.reused:
+        return C_TLS_RESUMED_1_3 if newest else C_TLS_RESUMED_1_2
+    return C_TLS_FULL_1_3 if newest else C_TLS_FULL_1_2
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def failed_counter(stream: TlsStream, failure: str) -> cython.int:
+    """What libssl says, sorted by whose fault it is."""
+    said: str = failure.lower().replace("_", " ")
+    if " alert " in said:  # the client's: it takes our certificate for bad, most often
+        return C_TLS_ALERT
+    if "certificate" in said:
+        return C_TLS_CERTIFICATE
+    if stream.socket_ended or "connection was reset" in said:
+        return C_TLS_CLOSED
+    return C_TLS_PROTOCOL
 
 
 @cython.cfunc

@@ -58,7 +58,7 @@ def read_socket(bio: cython.pointer(BIO), into: cython.p_char, size: cython.int)
     if connection is None or size <= 0 or stream.unbearable is not None:
         return -1
     if stream.barren > (MOST_BARREN if stream.established else MOST_GREETING):
-        stream.unbearable = "it goes on and on without data"
+        stream.unbearable = "it goes on and on without data (a fixed bound of octets)"
         return -1
     if stream.early is not None:
         got = min(size, len(stream.early) - stream.early_used)
