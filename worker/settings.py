@@ -28,6 +28,7 @@ def plane_settings(config: Config) -> dict[str, int]:
         "tunnel_ms": milliseconds(timeouts.tunnel),
         "upstream_idle_ms": milliseconds(timeouts.upstream_idle),
         "upstream_ping_ms": milliseconds(timeouts.upstream_ping),
+        "client_ping_ms": milliseconds(timeouts.client_ping) if timeouts.client_ping else 0,
         "handshake_ms": milliseconds(timeouts.handshake),
         "most_handshakes": limits.handshakes,
         "handshake_rate": limits.handshake_rate,
@@ -36,6 +37,7 @@ def plane_settings(config: Config) -> dict[str, int]:
         "body_rate": limits.body_rate_bytes,
         "most_clients": limits.connections,
         "streams": limits.streams,
+        "waiting_bytes": limits.waiting_bytes,
     }
 
 

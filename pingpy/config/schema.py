@@ -226,6 +226,10 @@ class Limits(Table):
     streams: int = Field(
         default=100, ge=1, le=1000, description="HTTP/2 streams at once per connection"
     )
+    waiting_bytes: Bytes = Field(
+        default=64 << 20,
+        description="HTTP/2 bodies that wait for a slow side, in a worker: beyond, a slow stream holds up its connection",
+    )
     idle_upstream: int = Field(
         default=128, ge=0, le=65536, description="idle connections each worker keeps per peer"
     )
@@ -259,7 +263,12 @@ class Timeouts(Table):
     )
     upstream_ping: PositiveSeconds = Field(
         default=30,
-        description="an idle HTTP/2 connection to a peer is sent a PING each time; without an answer it is closed",
+        description="an HTTP/2 connection to a peer that is silent for so long is sent a PING; without an answer within "
+        "5 s (or this time, if that is less) it is closed",
+    )
+    client_ping: Seconds = Field(
+        default=0,
+        description="the same for an HTTP/2 connection of a client that has streams open; 0: never",
     )
     drain: PositiveSeconds | None = Field(
         default=None, description="another name for drain_timeout in [global]"

@@ -78,7 +78,8 @@ class H2Client:
         self.end: End = rig.client(receive_buffer=receive_buffer)
         self.answers: dict[int, Answer] = {}
         self.goaways: list[tuple[int, int]] = []  # error code, last stream
-        self.pings: list[bytes] = []
+        self.pings: list[bytes] = []  # answers to ours
+        self.asked = 0  # PINGs of the plane
         self.credit = credit
         self.next_stream = 1
         self.seen = 0
@@ -179,6 +180,8 @@ class H2Client:
             self.goaways.append((event.error_code, event.last_stream_id))
         elif isinstance(event, h2.events.PingAckReceived):
             self.pings.append(event.ping_data)
+        elif isinstance(event, h2.events.PingReceived):
+            self.asked += 1
 
     def answer(self, stream: int) -> Answer:
         """The whole answer on this stream, or how it was reset."""

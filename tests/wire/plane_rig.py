@@ -40,6 +40,7 @@ SETTINGS = {
     "tunnel_ms": 3600000,
     "upstream_idle_ms": 30000,
     "upstream_ping_ms": 30000,
+    "client_ping_ms": 0,
     "handshake_ms": 10000,
     "most_handshakes": 100,
     "handshake_rate": 4000,
@@ -48,6 +49,7 @@ SETTINGS = {
     "body_rate": 100,
     "most_clients": 0,
     "streams": 100,
+    "waiting_bytes": 64 << 20,
 }
 LOG = "$status $termination $retries $bytes_sent $request_length $remote_addr $request"
 LOCAL = (b"/local", {"reply_kind": REPLY_FIXED, "reply_status": 200, "reply_body": b"here"})

@@ -67,6 +67,7 @@ ENDINGS = (
     b"drain_deadline",
     b"tls_failed",
     b"internal",
+    b"upstream_silent",
 )
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -30,6 +30,7 @@ from cython.cimports.worker.plane.record import (
     END_OK,
     END_QUEUE_FULL,
     END_TLS_FAILED,
+    END_UPSTREAM_SILENT,
     END_UPSTREAM_TIMEOUT,
     Attempt,
 )
@@ -42,6 +43,7 @@ CAUSES = {
     END_CONNECT_FAILED: "the connection was refused",
     END_CONNECT_TIMEOUT: "the connection was not made in time",
     END_UPSTREAM_TIMEOUT: "the origin did not answer in time",
+    END_UPSTREAM_SILENT: "the origin does not answer a PING",
 }
 
 
@@ -145,7 +147,11 @@ def upstream_failed(x, ending, unsent):
     services: Services = x.services
     reused: cython.bint = x.record.tries[x.record.attempts - 1].reused
     trouble: str = x.trouble
-    timed_out: cython.bint = ending == END_UPSTREAM_TIMEOUT or ending == END_CONNECT_TIMEOUT
+    timed_out: cython.bint = (
+        ending == END_UPSTREAM_TIMEOUT
+        or ending == END_CONNECT_TIMEOUT
+        or ending == END_UPSTREAM_SILENT
+    )
     if not reused or timed_out:
         services.cells.peer_failed(x.peer.cell, services.host.now_ms)
     x.trouble = None
@@ -200,7 +206,9 @@ def reset_counter(ending: cython.int) -> cython.int:
     """Which counter an attempt's failure belongs to."""
     if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT or ending == END_TLS_FAILED:
         return C_RESET_CONNECT
-    return C_RESET_TIMEOUT if ending == END_UPSTREAM_TIMEOUT else C_RESET_CLOSED
+    if ending == END_UPSTREAM_TIMEOUT or ending == END_UPSTREAM_SILENT:
+        return C_RESET_TIMEOUT
+    return C_RESET_CLOSED
 
 
 @cython.cfunc

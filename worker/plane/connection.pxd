@@ -79,6 +79,7 @@ cdef class Connection:
     cdef long long pending(self) except -1                                 # bytes queued and not with the kernel
     cdef int pause(self) except -1
     cdef int resume(self) except -1
+    cdef bint listen_once_more(self) except -1                             # bytes have come that no turn has seen: it will
     cdef int set_deadline(self, long long after_ms) except -1
     cdef int clear_deadline(self) except -1
     cdef int finish(self) except -1                                        # close when the output is out

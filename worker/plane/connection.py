@@ -6,9 +6,12 @@ flushes; what the kernel does not take is copied to a chain of blocks and goes f
 
 import cython
 from cython.cimports.worker.plane.syscalls import (
+    MSG_DONTWAIT,
+    MSG_PEEK,
     SHUT_WR,
     SO_LINGER,
     SOL_SOCKET,
+    recv,
     setsockopt,
     shutdown,
 )
@@ -185,6 +188,15 @@ class Connection:
             self.listed = True
             self.host.wanted.append(self)
         return 0
+
+    def listen_once_more(self):
+        """Whether something has come since the socket was last read: to close now would throw it away."""
+        one: cython.uchar
+        if self.fd < 0 or recv(self.fd, cython.address(one), 1, MSG_PEEK | MSG_DONTWAIT) <= 0:
+            return False
+        self.readable = True
+        self.resume()
+        return True
 
     def set_deadline(self, after_ms):
         """Call on_deadline after so long, unless it is moved or cleared before."""

@@ -5,7 +5,7 @@ head may take (`header`), who has been answered before only the linger.
 """
 
 import cython
-from cython.cimports.worker.plane.connection import Connection
+from cython.cimports.worker.plane.connection import Connection, Handler
 from cython.cimports.worker.plane.h1_downstream import H1Downstream
 from cython.cimports.worker.plane.h2_downstream import H2Downstream
 from cython.cimports.worker.plane.listener import Listener
@@ -35,6 +35,8 @@ class Departure(Services):
                     cython.cast(H1Downstream, handler).drain()
                 elif isinstance(handler, H2Downstream):
                     cython.cast(H2Downstream, handler).drain()
+                elif isinstance(handler, TlsGate):
+                    cython.cast(TlsGate, handler).drain()
         self.reactor.settle_now()
 
     def resume(self) -> None:
@@ -48,6 +50,8 @@ class Departure(Services):
                 handler = cython.cast(Connection, connection).handler
                 if isinstance(handler, H1Downstream):
                     cython.cast(H1Downstream, handler).drain()  # an ordinary wait again
+                elif isinstance(handler, TlsGate):
+                    cython.cast(TlsGate, handler).drain()
 
     def detach_idle(self) -> list:
         """Give every client connection at rest away: (descriptor, listener's number, requests so far)."""
@@ -99,6 +103,9 @@ class Departure(Services):
                     cython.cast(H1Downstream, handler).end_for_drain()
             elif isinstance(handler, H2Downstream):
                 count += cython.cast(H2Downstream, handler).end_requests(False, MOST_STREAMS) > 0
+            elif isinstance(handler, (TlsGate, ProxyEntry)):
+                count += 1
+                cython.cast(Handler, handler).on_failed(0)
         self.reactor.settle_now()
         return count
 

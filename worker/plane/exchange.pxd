@@ -49,7 +49,8 @@ cdef class Side(Handler):
 
 cdef struct Settings:
     HeadLimits limits
-    long long header_ms, body_ms, idle_ms, send_ms, tunnel_ms, upstream_idle_ms, upstream_ping_ms, handshake_ms
+    long long header_ms, body_ms, idle_ms, send_ms, tunnel_ms, upstream_idle_ms, upstream_ping_ms, client_ping_ms, handshake_ms
+    long long first_word_ms                # a draining worker waits so long for who has said nothing yet
     int most_handshakes                    # of clients, at once
     int handshake_rate                     # of clients, that may begin in a second
     long long keepalive_requests           # a downstream connection serves so many, 0: any number

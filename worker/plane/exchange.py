@@ -10,7 +10,7 @@ what to do, neither knows the other. All that ends an exchange comes through `fi
 import cython
 from cython.cimports.worker.plane.attempts import choose_peer, send_upstream, upstream_failed
 from cython.cimports.worker.plane.connection import Handler
-from cython.cimports.worker.plane.grpc_answers import send_answer
+from cython.cimports.worker.plane.grpc_answers import end_call, send_answer
 from cython.cimports.worker.plane.h1_parse import (
     H_CHUNKED,
     M_DELETE,
@@ -232,7 +232,8 @@ class Exchange:
             self.services.on_error(status, cause, self)
         if self.state == X_ANSWERING:
             self.drop_upstream(False)
-            self.down.cut()
+            if not end_call(self, status):
+                self.down.cut()
             return self.finish()
         return self.reply(status, None, None, ending)
 

@@ -5,7 +5,9 @@ protocol let a response be one header block ("Trailers-Only"): that is what it g
 """
 
 import cython
+from cython.cimports.worker.plane.exchange import Exchange
 from cython.cimports.worker.plane.h1_parse import F_CONTENT_TYPE
+from cython.cimports.worker.plane.record import END_UPSTREAM_SILENT
 
 from worker.plane.grpc_web import (
     DEADLINE_EXCEEDED,
@@ -49,7 +51,7 @@ def send_answer(x, status, lines, body):
     reason = REASONS.get(status, "Error")
     said = b"Content-Type: %b\r\ngrpc-status: %d\r\ngrpc-message: %d %b\r\n" % (
         kind,
-        STATUSES.get(status, UNKNOWN),
+        code_of(x, status),
         status,
         reason.encode(),
     )
@@ -59,6 +61,34 @@ def send_answer(x, status, lines, body):
         said += without(lines, b"content-type")
     x.record.status = 200
     return x.down.send_reply(x, 200, said, b"")
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def code_of(x: Exchange, status: cython.int) -> cython.int:
+    """A dead connection is no deadline of the call's: clients may try it again."""
+    if x.record.ending == END_UPSTREAM_SILENT:
+        return UNAVAILABLE
+    return STATUSES.get(status, UNKNOWN)
+
+
+def end_call(x, status):
+    """The contract is in the .pxd."""
+    at: cython.longlong
+    if x.record.ending != END_UPSTREAM_SILENT or x.bridge is not None or x.request.minor != 20:
+        return False
+    if grpc_media_type(x) is None:
+        return False
+    reason = REASONS.get(status, "Error")
+    lines: bytes = b"grpc-status: %d\r\ngrpc-message: %d %b\r\n" % (
+        code_of(x, status),
+        status,
+        reason.encode(),
+    )
+    at = x.services.host.turn_memory(len(lines))
+    x.services.arena.put(at, lines)
+    x.down.send_trailers(x, at, len(lines))
+    return True
 
 
 def grpc_media_type(x):

@@ -337,6 +337,8 @@ class H1Downstream(H1Requests):
             return self.connection.set_deadline(self.services.settings.body_ms)
         if self.state == D_WAIT:
             return 0
+        if self.services.draining and self.state == D_IDLE and self.connection.listen_once_more():
+            return self.connection.set_deadline(LINGER_MS)
         return self.connection.close()
 
     def head_overdue(self):

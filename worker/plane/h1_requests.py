@@ -107,10 +107,11 @@ class H1Requests(Side):
         return self.connection.blocked
 
     def idle_ms(self):
-        """How long to wait for the next request."""
-        if self.services.draining and self.requests:
-            return self.services.linger_ms()
-        return self.services.settings.idle_ms
+        """How long to wait for the next request; in a drain also for the first one."""
+        settings = cython.address(self.services.settings)
+        if not self.services.draining:
+            return settings.idle_ms
+        return self.services.linger_ms() if self.requests else settings.first_word_ms
 
     def take_head(self, offset, end):
         """Scan a head and begin its exchange; returns where its body begins, -1 when nothing more can be done."""

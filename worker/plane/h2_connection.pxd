@@ -91,13 +91,16 @@ cdef class H2Connection(Handler):
     cdef long long run, run_end
     # 0: none. Without a stream; with our first GOAWAY out; within a field block; with output that is not taken
     cdef long long idle_due_ms, leave_due_ms, block_due_ms, blocked_due_ms
+    # a sign of life (h2_alive): asked for after so long, 0 never; when to look; the last one; asked for one; there was none
+    cdef long long ping_ms, watch_due_ms, heard_ms
+    cdef bint asked, silent
+    cdef int charge, charged               # what pay() took last, for which h2_faults.Why; how many points lately
     cdef long long bytes_mark              # bytes that were out when the last of them was set
 
     # for the role to implement
     cdef int take_fields(self, unsigned int stream, int count, bint last) except -1
     cdef int peer_leaves(self, unsigned int last_stream, unsigned int error) except -1
     cdef int settings_came(self) except -1
-    cdef int ping_answered(self) except -1
     cdef int emptied(self) except -1       # the last stream has closed
     cdef int idle_overdue(self) except -1  # or leave_due_ms has come
     cdef int lost(self) except -1          # called once, when it is closed or fails, before the streams are told

@@ -6,6 +6,7 @@ frame is kept, at most one of 16 KiB. Frames are not even looked at while the ot
 
 import cython
 from cython.cimports.worker.plane.exchange import Side
+from cython.cimports.worker.plane.h2_alive import begin_watch, watch
 from cython.cimports.worker.plane.h2_blocks import take_block
 from cython.cimports.worker.plane.h2_control import (
     put_leave,
@@ -13,10 +14,11 @@ from cython.cimports.worker.plane.h2_control import (
     put_settings,
     stream_fault,
     take_control,
+    why_flooded,
 )
 from cython.cimports.worker.plane.h2_credit import credit, settle_loan
 from cython.cimports.worker.plane.h2_deadlines import look_at_deadlines
-from cython.cimports.worker.plane.h2_faults import W_FLOOD, W_PROTOCOL, error_of, why_of
+from cython.cimports.worker.plane.h2_faults import W_PROTOCOL, error_of, why_of
 from cython.cimports.worker.plane.h2_flow import (
     begin_payload,
     congested,
@@ -152,9 +154,6 @@ class H2Connection(Handler):
     def settings_came(self):
         return 0
 
-    def ping_answered(self):
-        return 0
-
     def emptied(self):
         raise NotImplementedError
 
@@ -175,6 +174,7 @@ class H2Connection(Handler):
         self.receive_window = CONNECTION_WINDOW
         self.send_window = self.stream_window = DEFAULT_WINDOW
         self.peer_streams = 100  # until the other side says (RFC 9113 6.5.2 would allow any number)
+        begin_watch(self)
         return put_settings(self)
 
     def open_stream(self, stream):
@@ -187,12 +187,14 @@ class H2Connection(Handler):
         self.last_stream = stream.id
         self.streams[stream.id] = stream
         self.idle_due_ms = 0
-        return 0
+        return watch(self)
 
     # ---- bytes in
 
     def on_data(self, offset, size):
         end: cython.longlong = offset + size
+        self.heard_ms = self.connection.host.now_ms
+        self.asked = False
         if self.dying:
             self.receive_window -= size
             return self.connection.close() if self.receive_window < -DISCARD_BYTES else 0
@@ -247,7 +249,7 @@ class H2Connection(Handler):
         if not purse_pay(
             cython.address(self.purse), cython.address(self.frame), self.connection.host.now_ms
         ):
-            return self.give_up(W_FLOOD)
+            return self.give_up(why_flooded(self))
         self.act(at)
         if self.frame.kind == T_DATA:
             return cython.cast(cython.int, self.frame.data - at)

@@ -10,4 +10,6 @@ cdef int take_control(H2Connection owner, long long at) except -1    # owner.fra
 cdef int stream_fault(H2Connection owner, unsigned int stream, unsigned int error) except -1
 cdef bint is_idle(H2Connection owner, unsigned int stream) except -1           # it has never been
 cdef bint was_reset_lately(H2Connection owner, unsigned int stream) except -1
+# Why the last straw came: a frame is seldom what has cost most.
+cdef int why_flooded(H2Connection owner) except -1
 cdef int pay(H2Connection owner, int points, int why) except -1        # for work that the other side has caused: h2_faults.Why

@@ -9,6 +9,7 @@ from cython.cimports.worker.plane.h2_connection import (
     H2Stream,
 )
 from cython.cimports.worker.plane.h2_faults import (
+    W_FLOOD,
     W_FLOW_CONTROL,
     W_PROTOCOL,
     W_RESETS,
@@ -18,6 +19,7 @@ from cython.cimports.worker.plane.h2_flow import room, serve, window_moved, wrot
 from cython.cimports.worker.plane.h2_frames import (
     FLAG_ACK,
     FRAME_HEAD_BYTES,
+    PURSE_FULL,
     SET_ENABLE_CONNECT_PROTOCOL,
     SET_ENABLE_PUSH,
     SET_HEADER_TABLE_SIZE,
@@ -73,7 +75,7 @@ def put_leave(owner, last_stream, error):
 
 
 def put_ping(owner):
-    """RFC 9113 6.7: the answer is told by ping_answered()."""
+    """RFC 9113 6.7."""
     view = owner.services.arena.view
     i: cython.int
     start: cython.longlong = room(owner, FRAME_HEAD_BYTES + 8)
@@ -105,8 +107,16 @@ def is_idle(owner, stream):
 
 
 def pay(owner, points, why):
+    if owner.purse.points > PURSE_FULL // 2:
+        owner.charged = 0  # what was before has been forgiven
+    owner.charged += points
+    owner.charge = why
     owner.purse.points -= points
     return owner.fail(why) if owner.purse.points < 0 else 0
+
+
+def why_flooded(owner):
+    return owner.charge if owner.charged > PURSE_FULL // 4 else W_FLOOD
 
 
 def stream_fault(owner, stream, error):
@@ -204,6 +214,6 @@ def take_ping(owner: H2Connection, at: cython.longlong) -> cython.int:
     """RFC 9113 6.7."""
     to: cython.longlong
     if owner.frame.flags & FLAG_ACK:
-        return owner.ping_answered()
+        return 0  # it was heard (h2_alive)
     to = room(owner, 17)
     return wrote(owner, to, put_ping_ack(owner.services.arena.view, to, at))

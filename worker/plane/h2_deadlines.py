@@ -4,6 +4,7 @@ A deadline that moves later costs an assignment; the timer then comes up for not
 """
 
 import cython
+from cython.cimports.worker.plane.h2_alive import look_for_life
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
 from cython.cimports.worker.plane.h2_faults import W_HEADER_TIME, W_UNREAD
 
@@ -28,6 +29,10 @@ def look_at_deadlines(owner):
             return connection.close()
         owner.idle_due_ms = 0
         owner.idle_overdue()
+    if connection.fd < 0:
+        return 0
+    if 0 < owner.watch_due_ms <= now_ms:
+        look_for_life(owner)
     if 0 < owner.leave_due_ms <= now_ms:
         owner.leave_due_ms = 0
         owner.idle_overdue()
@@ -47,6 +52,7 @@ def sweep(owner: H2Connection, now_ms: cython.longlong) -> cython.int:
     """Set the timer to the next deadline, if there is any."""
     due_ms: cython.longlong = earlier(owner.idle_due_ms, NEVER_MS)
     stream: H2Stream
+    due_ms = earlier(owner.watch_due_ms, due_ms)
     due_ms = earlier(owner.leave_due_ms, due_ms)
     due_ms = earlier(owner.block_due_ms, due_ms)
     due_ms = earlier(owner.blocked_due_ms, due_ms)

@@ -44,6 +44,7 @@ from cython.cimports.worker.plane.h2_requests import put_request
 from cython.cimports.worker.plane.record import (
     END_BAD_RESPONSE,
     END_UPSTREAM_CLOSED,
+    END_UPSTREAM_SILENT,
     END_UPSTREAM_TIMEOUT,
 )
 
@@ -222,10 +223,11 @@ class OriginStream(H2Stream):
             return 0
         if refused:  # nothing speaks against the peer: it may be asked again
             x.record.tries[x.record.attempts - 1].reused = 1
+        unsent: cython.bint = refused or self.connection.bytes_out == self.bytes_before
+        if self.owner.silent:
+            return self.failed(END_UPSTREAM_SILENT, unsent, "the origin does not answer a PING")
         return self.failed(
-            END_UPSTREAM_CLOSED,
-            refused or self.connection.bytes_out == self.bytes_before,
-            "the origin ended the stream within its response",
+            END_UPSTREAM_CLOSED, unsent, "the origin ended the stream within its response"
         )
 
     def failed(self, ending, unsent, cause):
@@ -236,7 +238,7 @@ class OriginStream(H2Stream):
         if self.state == S_HEAD or self.state == S_PARKED:
             x.trouble = self.connection.trouble
             return upstream_failed(x, ending, unsent)
-        return x.refuse(504 if ending == END_UPSTREAM_TIMEOUT else 502, ending, cause)
+        return x.refuse(502 if ending == END_UPSTREAM_CLOSED else 504, ending, cause)
 
     def bad_response(self, cause):
         """What came is no HTTP response."""

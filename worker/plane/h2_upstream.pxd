@@ -9,10 +9,7 @@ cdef class H2Upstream(H2Connection):
     cdef bytes opening                     # the PROXY header it began with: whose it is; None: anybody's
     cdef list pending                      # of OriginStream, while the connection is made; None: it is
     cdef bint resting                      # counted as idle
-    cdef bint asked                        # for a sign of life, and has not answered
-    cdef long long idle_until_ms
     cdef int rise(self) except -1          # at rest no more
-    cdef int wait_idle(self) except -1
     cdef bint has_room(self) except -1
     cdef int dialed(self, int error) except -1
     cdef int retire(self) except -1        # no further stream

@@ -8,7 +8,7 @@ from cython.cimports.worker.plane.exchange import (
     Exchange,
 )
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
-from cython.cimports.worker.plane.h2_control import pay, put_leave, put_ping
+from cython.cimports.worker.plane.h2_control import pay, put_leave
 from cython.cimports.worker.plane.h2_faults import W_PROTOCOL, W_RESETS, words_of
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
@@ -21,7 +21,6 @@ from cython.cimports.worker.plane.proxy_opening import proxy_opening
 from cython.cimports.worker.plane.syscalls import ETIMEDOUT
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-ANSWER_MS = cython.declare(cython.longlong, 5000)  # for the answer to a PING
 LAST_NUMBER = cython.declare(cython.uint, 0x7FFFFFF0)  # RFC 9113 5.1.1: then a new connection
 
 
@@ -73,14 +72,12 @@ class H2Upstream(H2Connection):
     def emptied(self):
         now_ms: cython.longlong = self.connection.host.now_ms
         if self.leaving or self.last_stream >= LAST_NUMBER or self.connections.peer.retired:
-            self.idle_until_ms = now_ms
-            self.asked = False
             return self.idle_overdue()
         if not self.resting:
             self.resting = True
             self.pools.idle_count += 1
-        self.idle_until_ms = now_ms + self.services.settings.upstream_idle_ms
-        return self.wait_idle()
+        self.idle_due_ms = now_ms + self.services.settings.upstream_idle_ms
+        return self.expect(self.idle_due_ms)
 
     def open_stream(self, stream):
         self.rise()
@@ -92,28 +89,10 @@ class H2Upstream(H2Connection):
             self.pools.idle_count -= 1
         return 0
 
-    def wait_idle(self):
-        """Until it is asked for a sign of life, or has been idle for long enough."""
-        ping_ms: cython.longlong = self.services.settings.upstream_ping_ms
-        self.idle_due_ms = min(self.idle_until_ms, self.connection.host.now_ms + ping_ms)
-        return self.expect(self.idle_due_ms)
-
-    def ping_answered(self):
-        self.asked = False
-        return 0 if self.streams or self.dying else self.wait_idle()
-
     def idle_overdue(self):
-        """Nobody uses it any more; or it must show that it could be used (the way to it may have gone, unnoticed)."""
-        now_ms: cython.longlong = self.connection.host.now_ms
+        """Nobody uses it any more."""
         if self.dying:
             return 0
-        if self.asked:
-            return self.connection.close()
-        if now_ms < self.idle_until_ms:
-            self.asked = True
-            put_ping(self)
-            self.idle_due_ms = now_ms + min(ANSWER_MS, self.services.settings.upstream_ping_ms)
-            return self.expect(self.idle_due_ms)
         self.retire()
         put_leave(self, 0, E_NO_ERROR)
         return self.wind_up()

@@ -189,9 +189,12 @@ class Listener(Handler):
 
     def patience_ms(self):
         """How long a client may be silent at first."""
+        settings = cython.address(self.services.settings)
+        if self.services.draining:
+            return settings.first_word_ms
         if self.tls is not None and self.scheme == SCHEME_HTTPS:
-            return self.services.settings.handshake_ms
-        return self.services.settings.idle_ms
+            return settings.handshake_ms
+        return settings.idle_ms
 
     def greeter(self, down):
         """Who gets the first bytes of a client: H1Downstream itself, where nothing but HTTP can come."""

@@ -35,7 +35,6 @@ from cython.cimports.worker.plane.tls_gate import (
 from cython.cimports.worker.plane.trusted import TrustedNetworks
 
 MOST_HOOK_PEERS = cython.declare(cython.int, 4096)  # that upstream_peer named and we remember
-LOANS_BYTES = cython.declare(cython.longlong, 64 << 20)  # see h2_credit
 FIRST_RETRIES = cython.declare(cython.double, 10.0)  # before requests have earned any
 
 SCHEMES = {"http": SCHEME_HTTP, "https": SCHEME_HTTPS, "auto": SCHEME_AUTO}
@@ -80,7 +79,7 @@ class Plane(Departure):
         self.on_broken = events.broken
         fill_settings(cython.address(self.settings), settings)
         self.most_clients = settings["most_clients"]
-        self.most_loans = LOANS_BYTES
+        self.most_loans = settings["waiting_bytes"]
 
     # ---- hosted by uvloop
 

@@ -22,6 +22,7 @@ cdef enum Ending:
     END_DRAIN_DEADLINE = 14
     END_TLS_FAILED = 15
     END_INTERNAL = 16
+    END_UPSTREAM_SILENT = 17      # its connection gave no sign of life (h2_alive)
 
 # What a log line may say of a secure connection; the texts live as long as that connection's layer.
 cdef struct Secured:

@@ -7,6 +7,7 @@ from cython.cimports.worker.plane.record import (
     END_OK,
     END_TLS_FAILED,
     END_UPSTREAM_CLOSED,
+    END_UPSTREAM_SILENT,
     END_UPSTREAM_TIMEOUT,
     MAX_ATTEMPTS,
 )
@@ -25,7 +26,7 @@ def may_retry(outcome, route):
         return False
     if ending == END_CONNECT_FAILED or ending == END_CONNECT_TIMEOUT or ending == END_TLS_FAILED:
         return route.retry_connect
-    if ending == END_UPSTREAM_CLOSED:
+    if ending == END_UPSTREAM_CLOSED or ending == END_UPSTREAM_SILENT:
         return route.retry_closed and (outcome.unsent or (outcome.reused and outcome.idempotent))
     if ending == END_UPSTREAM_TIMEOUT:
         return route.retry_timeout and outcome.idempotent

@@ -11,6 +11,7 @@ SETTINGS = (
     "tunnel_ms",
     "upstream_idle_ms",
     "upstream_ping_ms",
+    "client_ping_ms",
     "handshake_ms",
     "most_handshakes",
     "handshake_rate",
@@ -19,6 +20,7 @@ SETTINGS = (
     "body_rate",
     "most_clients",
     "streams",
+    "waiting_bytes",
 )
 
 
@@ -36,7 +38,9 @@ def fill_settings(settings, given):
     settings.tunnel_ms = given["tunnel_ms"]
     settings.upstream_idle_ms = given["upstream_idle_ms"]
     settings.upstream_ping_ms = given["upstream_ping_ms"]
+    settings.client_ping_ms = given["client_ping_ms"]
     settings.handshake_ms = given["handshake_ms"]
+    settings.first_word_ms = min(given["header_ms"], given["idle_ms"])
     settings.most_handshakes = given["most_handshakes"]
     settings.handshake_rate = given["handshake_rate"]
     settings.upstream_idle_count = given["upstream_idle_count"]

@@ -22,6 +22,7 @@ from cython.cimports.worker.plane.record import (
     END_CONNECT_TIMEOUT,
     END_OK,
     END_QUEUE_FULL,
+    END_UPSTREAM_SILENT,
     END_UPSTREAM_TIMEOUT,
 )
 
@@ -44,7 +45,7 @@ def tally(cells, record):
         return cells.add(C_TIMEOUT_HEADER if record.route < 0 else C_TIMEOUT_BODY, 1)
     if record.ending == END_CONNECT_TIMEOUT:
         return cells.add(C_TIMEOUT_CONNECT, 1)
-    if record.ending == END_UPSTREAM_TIMEOUT:
+    if record.ending == END_UPSTREAM_TIMEOUT or record.ending == END_UPSTREAM_SILENT:
         return cells.add(C_TIMEOUT_RESPONSE, 1)
     if record.ending == END_QUEUE_FULL:
         return cells.add(C_TIMEOUT_QUEUE, 1)

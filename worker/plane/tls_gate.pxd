@@ -22,6 +22,7 @@ cdef class TlsGate(Handler):
     cdef bint refused
     cdef int secure(self, long long offset, long long size) except -1
     cdef int begin(self) except -1
+    cdef int drain(self) except -1
     cdef int let_hear(self) except -1
     cdef int plain(self, long long offset, long long size) except -1
     cdef int refuse(self, int first) except -1

@@ -156,8 +156,19 @@ class TlsGate(Handler):
         self.connection.set_deadline(LINGER_MS)
         return self.connection.finish_sending()
 
+    def drain(self):
+        """Or its end. A handshake has its own deadline; who has said nothing yet has little time for a first word."""
+        if self.counted or self.refused:
+            return 0
+        settings = cython.address(self.services.settings)
+        if self.scheme != SCHEME_AUTO and not self.services.draining:
+            return self.connection.set_deadline(settings.handshake_ms)
+        return self.connection.set_deadline(self.down.idle_ms())
+
     def on_deadline(self):
         if not self.counted:
+            if self.services.draining and not self.refused and self.connection.listen_once_more():
+                return self.connection.set_deadline(LINGER_MS)
             return self.connection.close()
         if self.waiting:
             return self.end(C_TLS_RATE, "too many others began before it ([limits] handshake_rate)")
