@@ -228,7 +228,7 @@ class Limits(Table):
     )
     waiting_bytes: Bytes = Field(
         default=64 << 20,
-        description="HTTP/2 bodies that wait for a slow side, in a worker: beyond, a slow stream holds up its connection",
+        description="HTTP/2 bodies that wait for a slow side, per worker; beyond, they hold up their connection",
     )
     idle_upstream: int = Field(
         default=128, ge=0, le=65536, description="idle connections each worker keeps per peer"
@@ -263,8 +263,8 @@ class Timeouts(Table):
     )
     upstream_ping: PositiveSeconds = Field(
         default=30,
-        description="an HTTP/2 connection to a peer that is silent for so long is sent a PING; without an answer within "
-        "5 s (or this time, if that is less) it is closed",
+        description="an HTTP/2 connection to a peer that is silent for so long is sent a PING; without an answer "
+        "within 5 s (or this time, if that is less) it is closed",
     )
     client_ping: Seconds = Field(
         default=0,

@@ -91,6 +91,11 @@ DURATION = 'a duration is a number of seconds, or a string such as "250ms", "10s
             '| a size is a number of bytes, or a string such as "64KiB", "1MiB"',
         ),
         (
+            '[limits]\nwaiting_bytes = "a lot"\n',
+            '2:17: expected a size, found "a lot" '
+            '| a size is a number of bytes, or a string such as "64KiB", "1MiB"',
+        ),
+        (
             "[network]\nbacklog = 0\n",
             "2:11: expected a number from 1 to 65535, found 0 "
             "| backlog: connections the kernel queues per socket",

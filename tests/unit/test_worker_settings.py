@@ -23,6 +23,14 @@ def test_seconds_become_milliseconds_and_never_zero():
     assert all(isinstance(value, int) for value in settings.values())
 
 
+def test_what_http2_may_hold_and_how_long_it_may_be_silent():
+    default = plane_settings(load(ConfigSource("c.toml", b"")))
+    assert (default["waiting_bytes"], default["client_ping_ms"]) == (64 << 20, 0)
+    text = b'[limits]\nwaiting_bytes = "1MiB"\n[timeouts]\nclient_ping = 20\n'
+    settings = plane_settings(load(ConfigSource("c.toml", text)))
+    assert (settings["waiting_bytes"], settings["client_ping_ms"]) == (1 << 20, 20000)
+
+
 def test_networks_are_packed():
     assert packed_networks(["10.1.2.3/8", "2001:db8::1"]) == [
         (bytes((10, 0, 0, 0)), 8),

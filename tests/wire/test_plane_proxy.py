@@ -98,7 +98,9 @@ def test_a_header_that_does_not_come_in_time(make_rig: Callable[..., Rig]) -> No
     for end in (silent, slow):
         rig.ended(end)
         assert end.got == b""
-    assert {said for _, said in rig.events.unwelcomed} == {"its PROXY header did not come within [timeouts] header"}
+    assert {said for _, said in rig.events.unwelcomed} == {
+        "its PROXY header did not come within [timeouts] header"
+    }
 
 
 def test_a_connection_that_only_looks_whether_the_port_is_open(

@@ -136,7 +136,9 @@ def test_a_handshake_that_does_not_end_in_time_is_closed(make_rig, server):
     rig.until(lambda: rig.plane.stats()["handshakes"] == 50)
     for end in ends:
         rig.ended(end)
-    assert {said for _, said in rig.events.unwelcomed} == {"TLS handshake: it did not end within [timeouts] handshake"}
+    assert {said for _, said in rig.events.unwelcomed} == {
+        "TLS handshake: it did not end within [timeouts] handshake"
+    }
     assert rig.plane.stats()["handshakes"] == 0
 
 

@@ -1,7 +1,5 @@
-"""Says why an HTTP/2 connection ends by an error: to the other side by a code, to the operator by the bound and its key."""
+"""Says why an HTTP/2 connection ends by an error: to the other side a code, to the operator the bound and its key."""
 
-import cython
-from cython.cimports.worker.plane.h2_connection import H2Connection
 from cython.cimports.worker.plane.h2_frames import (
     E_COMPRESSION,
     E_ENHANCE_YOUR_CALM,

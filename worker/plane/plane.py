@@ -160,7 +160,9 @@ class Plane(Departure):
             self, fd, number, name, self.events, self.trusted, announced, self.tls, spoken
         )
         self.listeners[fd] = listener
-        self.listener_names[number] = name  # also of those that accept no more: their clients are served on
+        self.listener_names[number] = (
+            name  # also of those that accept no more: their clients are served on
+        )
         if not self.draining:
             cython.cast(Listener, listener).open()
 
