@@ -67,6 +67,25 @@ def join_host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def overlap(first: str, second: str) -> bool:
+    """Whether two listeners, in their canonical spelling, would share a port: one on all addresses, one on a single.
+
+    The kernel gives the latter all connections to its address, accepted or not; when its socket is closed, those that
+    wait there are reset. IPv6 listeners are IPv6 only, so the two families never meet.
+    """
+    if first.startswith("unix:") or second.startswith("unix:"):
+        return False
+    (one, _, port), (other, _, other_port) = first.rpartition(":"), second.rpartition(":")
+    pair = {one, other}
+    family = "[" in one
+    return (
+        port == other_port
+        and len(pair) == 2
+        and family == ("[" in other)
+        and ("[::]" if family else "0.0.0.0") in pair
+    )
+
+
 def parse_listen(text: str) -> tuple[ListenAddress, ...]:
     """The sockets that one entry of `listen` stands for: two for ":80", else one."""
     scheme, separator, rest = text.partition("://")

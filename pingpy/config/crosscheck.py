@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pingpy.config.addresses import parse_listen
+from pingpy.config.addresses import overlap, parse_listen
 from pingpy.config.crosscheck_identities import check_identities
 from pingpy.config.crosscheck_pools import check_pools
 from pingpy.config.crosscheck_proxy_protocol import check_proxy_protocol
@@ -92,13 +92,17 @@ def _listeners(config: Config) -> Iterator[Finding]:
 
 
 def _listened_twice(path: Path, text: str, seen: dict[str, str]) -> Iterator[Finding]:
-    """Whether an address was there before; `seen` has the entry that it came from, and learns this one's."""
+    """Whether an address was there before, or within another; `seen` has the entries, and learns this one's."""
     for address in parse_listen(text):
         if address.text in seen:
             first = seen[address.text]
             also = "" if first in (text, address.text) else f' (as "{first}")'
             yield Finding(path, f"{address.text} is listened on twice{also}", "remove one")
             break
+        for other in seen:
+            if overlap(address.text, other):
+                message = f"{address.text} overlaps {other}"
+                yield Finding(path, message, "keep the one for all addresses, or use another port")
         seen[address.text] = text
 
 

@@ -11,13 +11,17 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path as FilePath
 
-from pingpy.config.addresses import parse_listen
+from pingpy.config.addresses import overlap, parse_listen
 from pingpy.config.cpus import allowed_cpus
 from pingpy.config.finding import Finding, Path, warning
 from pingpy.config.holder import holders, pid_in
 from pingpy.config.plan import ListenerPlan, LogPlan, Plan
 from pingpy.config.schema import Config
 
+_APART = (
+    "one cannot take the other's place without losing connections: reload without either, "
+    "then with the new one, or restart"
+)
 _PRIVILEGED_HELP = (
     "start as root, give the program CAP_NET_BIND_SERVICE, "
     "or lower the sysctl net.ipv4.ip_unprivileged_port_start"
@@ -33,11 +37,23 @@ def check_host(config: Config, plan: Plan, held: Collection[str] = ()) -> Iterat
     paths = _listen_paths(config)
     for listener in plan.listeners:
         if listener.id not in held:
-            yield from _listener(paths[listener.text], listener, plan)
+            path = paths[listener.text]
+            within = [text for text in map(_text_of, held) if overlap(text, listener.text)]
+            if within:
+                yield Finding(
+                    path, f"{listener.text} overlaps {within[0]}, which is in use", _APART
+                )
+            else:
+                yield from _listener(path, listener, plan)
     yield from _log("access_log", plan.access_log)
     yield from _log("error_log", plan.error_log)
     yield from _pid_file(plan)
     yield from _runtime_dir(plan)
+
+
+def _text_of(held: str) -> str:
+    """The address in a listener's id."""
+    return held if held.startswith("unix:") else held.partition("/")[2]
 
 
 def _workers(config: Config) -> Iterator[Finding]:

@@ -3,7 +3,13 @@
 import pytest
 from pydantic_core import PydanticCustomError
 
-from pingpy.config.addresses import ListenAddress, parse_backend, parse_listen, parse_upstream
+from pingpy.config.addresses import (
+    ListenAddress,
+    overlap,
+    parse_backend,
+    parse_listen,
+    parse_upstream,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +100,20 @@ def test_a_backend_is_an_address_or_a_url():
     assert parse_backend("name").port == 80
     assert parse_backend("https://name").port == 443
     assert parse_backend("unix:/a").unix_path == "/a"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "does"),
+    [
+        ("0.0.0.0:80", "127.0.0.1:80", True),
+        ("[::]:80", "[::1]:80", True),
+        ("0.0.0.0:80", "127.0.0.1:81", False),
+        ("0.0.0.0:80", "[::1]:80", False),
+        ("[::]:80", "127.0.0.1:80", False),
+        ("0.0.0.0:80", "0.0.0.0:80", False),
+        ("127.0.0.1:80", "127.0.0.2:80", False),
+        ("unix:/a:80", "0.0.0.0:80", False),
+    ],
+)
+def test_listeners_that_share_a_port_overlap(first, second, does):
+    assert overlap(first, second) is overlap(second, first) is does

@@ -51,6 +51,18 @@ USE_POOL = '[[proxy.rules]]\nupstream = "web"\n'
             ['2:18: [::]:80 is listened on twice (as ":80")'],
         ),
         (
+            '[network]\nlisten = ["127.0.0.1:80", "0.0.0.0:80", "[::1]:81", "[::]:81"]\n',
+            ["2:27: 0.0.0.0:80 overlaps 127.0.0.1:80", "2:53: [::]:81 overlaps [::1]:81"],
+        ),
+        (
+            '[network]\nlisten = ":80"\n[metrics]\nlisten = "127.0.0.1:80"\n',
+            ["4:10: 127.0.0.1:80 overlaps 0.0.0.0:80"],
+        ),
+        (
+            '[network]\nlisten = ["0.0.0.0:80", "[::1]:80", "127.0.0.1:81", "127.0.0.2:81"]\n',
+            [],
+        ),
+        (
             '[network]\nlisten = ["unix:/a", "unix:/a"]\n',
             ["2:22: unix:/a is listened on twice"],
         ),
