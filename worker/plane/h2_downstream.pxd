@@ -20,7 +20,6 @@ cdef class H2Downstream(H2Connection):
     cdef int take_request(self, unsigned int number, int count, bint last) except -1
     cdef int begin_request(self, ClientStream stream, Exchange x) except -1
     cdef int ask_to_switch(self, ClientStream stream, long long text, int size) except -1
-    cdef int take_trailers(self, ClientStream stream, int count, bint last) except -1
     cdef int refuse_fields(self, ClientStream stream, Exchange x, int status, str cause, long long text, long long size) except -1
     cdef int warn(self) except -1          # GOAWAY, step one: open no further stream, please
     cdef int leave(self) except -1         # step two: none is served any more

@@ -16,7 +16,6 @@ from cython.cimports.worker.plane.h2_control import (
     pay,
     put_leave,
     put_reset,
-    stream_fault,
     was_reset_lately,
 )
 from cython.cimports.worker.plane.h2_credit import credit, settle_loan
@@ -27,7 +26,12 @@ from cython.cimports.worker.plane.h2_faults import (
     W_STREAMS,
     words_of,
 )
-from cython.cimports.worker.plane.h2_flow import drain_early, send_data, send_trailers
+from cython.cimports.worker.plane.h2_flow import (
+    drain_early,
+    send_data,
+    send_trailers,
+    take_trailers,
+)
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
     E_INTERNAL,
@@ -41,7 +45,6 @@ from cython.cimports.worker.plane.h2_heads import (
     H2Head,
     h2_fault_text,
     request_text,
-    trailer_text,
 )
 from cython.cimports.worker.plane.h2_tunnel import upgrade_fields
 from cython.cimports.worker.plane.record import (
@@ -198,7 +201,7 @@ class H2Downstream(H2Connection):
     def take_fields(self, stream, count, last):
         known: ClientStream = self.streams.get(stream)
         if known is not None:
-            return self.take_trailers(known, count, last)
+            return take_trailers(known, count, last, False)
         if stream & 1 == 0:
             return self.fail(W_PROTOCOL)
         if stream <= self.last_stream:
@@ -292,28 +295,6 @@ class H2Downstream(H2Connection):
             stream.end_error = E_PROTOCOL
         self.front.refuse_unread(x, stream, status, cause)
         return pay(self, FAULT_POINTS, W_RESETS)
-
-    def take_trailers(self, stream, count, last):
-        """RFC 9113 8.1: a second field block ends the request."""
-        arena = self.services.arena
-        head: H2Head
-        text: cython.longlong = text_memory(self)
-        size: cython.int
-        if stream.remote_done:
-            return stream_fault(self, stream.id, E_STREAM_CLOSED)
-        size = trailer_text(
-            arena.view, pairs(), count, text, text_end(self), False, cython.address(head)
-        )
-        if not last or size < 0 or stream.length_left > 0:
-            return stream_fault(self, stream.id, E_PROTOCOL)
-        stream.remote_done = True
-        if stream.exchange is None:
-            return stream.close_stream() if stream.end_sent else 0
-        if size:
-            stream.late = arena.alloc(size)
-            stream.late_size = size
-            arena.copy(stream.late, text, size)
-        return drain_early(stream)
 
     # ---- the connection
 

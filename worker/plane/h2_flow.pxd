@@ -17,4 +17,5 @@ cdef int window_moved(H2Stream stream) except -1               # its send_window
 cdef int begin_payload(H2Connection owner) except -1           # owner.frame is a DATA frame
 cdef int take_payload(H2Connection owner, long long at, long long end) except -1   # how much of it was used
 cdef int arrive(H2Stream stream, long long offset, long long size, bint last) except -1
+cdef int take_trailers(H2Stream stream, int count, bint last, bint response) except -1     # from a decoded field block
 cdef int drain_early(H2Stream stream) except -1                # the exchange takes (more)

@@ -7,7 +7,7 @@ for nothing else, so the other side of a slow exchange stops by itself (`h2_cred
 """
 
 import cython
-from cython.cimports.worker.plane.h2_blocks import put_trailer_block
+from cython.cimports.worker.plane.h2_blocks import pairs, put_trailer_block, text_end, text_memory
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
 from cython.cimports.worker.plane.h2_control import is_idle, stream_fault, was_reset_lately
 from cython.cimports.worker.plane.h2_credit import (
@@ -33,6 +33,7 @@ from cython.cimports.worker.plane.h2_frames import (
     purse_earn,
     put_frame,
 )
+from cython.cimports.worker.plane.h2_heads import H2Head, trailer_text
 
 RUN_BYTES = cython.declare(cython.longlong, 16384)  # output of one connection that stands together
 COPY_BYTES = cython.declare(cython.longlong, 4096)  # below, copying is cheaper than another vector
@@ -313,6 +314,30 @@ def arrive(stream, offset, size, last):
     if last and stream.open and stream.end_sent:
         stream.close_stream()
     return credit(owner, stream, size)
+
+
+def take_trailers(stream, count, last, response):
+    """RFC 9113 8.1: a second field block ends the message, and goes on behind its body."""
+    owner: H2Connection = stream.owner
+    arena = owner.services.arena
+    head: H2Head
+    text: cython.longlong = text_memory(owner)
+    size: cython.int
+    if stream.remote_done:
+        return stream_fault(owner, stream.id, E_STREAM_CLOSED)
+    size = trailer_text(
+        arena.view, pairs(), count, text, text_end(owner), response, cython.address(head)
+    )
+    if not last or size < 0 or stream.length_left > 0:
+        return stream_fault(owner, stream.id, E_PROTOCOL)
+    stream.remote_done = True
+    if stream.exchange is None:
+        return stream.close_stream() if stream.end_sent else 0
+    if size:
+        stream.late = arena.alloc(size)
+        stream.late_size = size
+        arena.copy(stream.late, text, size)
+    return drain_early(stream)
 
 
 def drain_early(stream):

@@ -20,4 +20,3 @@ cdef class OriginStream(H2Stream):
     cdef int begin_answer(self, Exchange x) except -1
     cdef int take_head(self, int count, bint last) except -1
     cdef bint frame_body(self, Exchange x, bint last) except -1
-    cdef int take_trailers(self, int count, bint last) except -1

@@ -25,20 +25,17 @@ from cython.cimports.worker.plane.h1_parse import M_HEAD, fault_text, scan_respo
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_LENGTH, BODY_NONE
 from cython.cimports.worker.plane.h2_blocks import pairs, text_end, text_memory
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
-from cython.cimports.worker.plane.h2_control import stream_fault
 from cython.cimports.worker.plane.h2_flow import drain_early, send_data, send_trailers
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
     E_PROTOCOL,
     E_REFUSED_STREAM,
-    E_STREAM_CLOSED,
     purse_earn,
 )
 from cython.cimports.worker.plane.h2_heads import (
     H2Head,
     h2_fault_text,
     response_text,
-    trailer_text,
 )
 from cython.cimports.worker.plane.h2_requests import put_request
 from cython.cimports.worker.plane.record import (
@@ -180,27 +177,6 @@ class OriginStream(H2Stream):
         else:
             x.response_body = BODY_NONE if last else BODY_CHUNKED
         return True
-
-    def take_trailers(self, count, last):
-        """A second field block ends the response."""
-        owner: H2Connection = self.owner
-        arena = owner.services.arena
-        head: H2Head
-        text: cython.longlong = text_memory(owner)
-        size: cython.int
-        if self.remote_done:
-            return stream_fault(owner, self.id, E_STREAM_CLOSED)
-        size = trailer_text(
-            arena.view, pairs(), count, text, text_end(owner), True, cython.address(head)
-        )
-        if not last or size < 0 or self.length_left > 0:
-            return stream_fault(owner, self.id, E_PROTOCOL)
-        self.remote_done = True
-        if size:
-            self.late = arena.alloc(size)
-            self.late_size = size
-            arena.copy(self.late, text, size)
-        return drain_early(self)
 
     def deliver(self, offset, size, last):
         x: Exchange = self.exchange

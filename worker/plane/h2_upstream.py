@@ -10,6 +10,7 @@ from cython.cimports.worker.plane.exchange import (
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
 from cython.cimports.worker.plane.h2_control import pay, put_leave
 from cython.cimports.worker.plane.h2_faults import W_PROTOCOL, W_RESETS, words_of
+from cython.cimports.worker.plane.h2_flow import take_trailers
 from cython.cimports.worker.plane.h2_frames import (
     E_CANCEL,
     E_NO_ERROR,
@@ -50,7 +51,7 @@ class H2Upstream(H2Connection):
             return known.reset_stream(E_CANCEL)
         if known.state == S_HEAD:
             return known.take_head(count, last)
-        return known.take_trailers(count, last)
+        return take_trailers(known, count, last, True)
 
     def peer_leaves(self, last_stream, error):
         """RFC 9113 6.8: streams above the last one were not looked at."""
