@@ -11,6 +11,7 @@ from pingpy.config.effective import as_json as settings_as_json
 from pingpy.config.effective import as_toml, effective
 from pingpy.config.reference import json_schema_text, reference
 from pingpy.config.rehearsal import LoadUserCode, load_user_code, rehearse
+from pingpy.config.sample import sample
 from pingpy.config.source import ConfigSource
 from pingpy.errors import Complaint, ConfigError, Severity, render_complaints
 
@@ -99,6 +100,12 @@ def dump(
 def print_reference() -> int:
     """`pingpy config reference`: every key with its default and help, as Markdown."""
     sys.stdout.write(reference())
+    return EXIT_OK
+
+
+def print_sample() -> int:
+    """`pingpy config sample`: a config.toml with every key as a comment."""
+    sys.stdout.write(sample())
     return EXIT_OK
 
 

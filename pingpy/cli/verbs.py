@@ -75,13 +75,18 @@ def demo(listen: str) -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["reference", "schema"]))
+@click.argument("what", type=click.Choice(["reference", "sample", "schema"]))
 def config(what: str) -> None:
-    """Print every configuration key with its default, or the JSON schema for editors."""
+    """Print every configuration key with its default: as a page or as a file; or the JSON schema for editors."""
     from pingpy.cli import check
 
+    printers = {
+        "reference": check.print_reference,
+        "sample": check.print_sample,
+        "schema": check.print_schema,
+    }
     try:
-        code = check.print_schema() if what == "schema" else check.print_reference()
+        code = printers[what]()
     except BrokenPipeError:
         # The reader (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -21,7 +21,7 @@ def reference() -> str:
     parts: list[str] = []
     for name, table in tables().items():
         rows = [
-            _row(name, key, field) for key, field in keys(table).items() if not _has_header(field)
+            _row(name, key, field) for key, field in keys(table).items() if not opens_section(field)
         ]
         if not name or not rows:
             continue
@@ -30,7 +30,7 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _has_header(field: FieldInfo) -> bool:
+def opens_section(field: FieldInfo) -> bool:
     """Whether the key is only ever a table with a section of its own, never a short form."""
     return inner_table(field) is not None and (is_listed(field) or not _has_short_form(field))
 
@@ -45,17 +45,20 @@ def _has_short_form(field: FieldInfo) -> bool:
 
 def _row(name: str, key: str, field: FieldInfo) -> str:
     help_text = (field.description or "").replace("|", "\\|")
-    return f"| `{key}` | {_default(name, key, field)} | {help_text} |"
+    written = default(name, key, field)
+    shown = "(required)" if field.is_required() else f"`{written}`" if written else ""
+    return f"| `{key}` | {shown} | {help_text} |"
 
 
-def _default(name: str, key: str, field: FieldInfo) -> str:
+def default(name: str, key: str, field: FieldInfo) -> str:
+    """A key's default as TOML; "" where there is none that could be written."""
     if field.is_required():
-        return "(required)"
+        return ""
     value = field.get_default(call_default_factory=True, validated_data={})
     value = plain((*name.split("."), key), value)
     if value is None or value is PydanticUndefined or isinstance(value, Table):
         return ""
-    return f"`{toml_value(value)}`"
+    return toml_value(value)
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,6 +1,16 @@
 """The reference page and the JSON schema have every key, and the schema agrees with the loader."""
 
-from pingpy.config.reference import json_schema, reference
+import re
+import tomllib
+
+import pytest
+from click.testing import CliRunner
+
+from pingpy.cli.verbs import config
+from pingpy.config.load import load
+from pingpy.config.reference import default, json_schema, json_schema_text, opens_section, reference
+from pingpy.config.sample import sample
+from pingpy.config.source import ConfigSource
 from pingpy.config.walk import header, inner_table, keys, table_at, tables
 
 
@@ -21,6 +31,33 @@ def test_the_page_has_every_key_and_its_default():
     assert '| `worker_threads` | `"auto"` |' in page
     assert "| `address` | (required) |" in page
     assert "| `queue` |  |" in page
+
+
+def test_the_sample_is_an_empty_file_until_a_key_is_uncommented():
+    assert tomllib.loads(sample()) == {}
+    load(ConfigSource("sample.toml", sample().encode()))
+
+
+def test_the_sample_has_every_key_with_its_default():
+    text = re.sub(r"^#(?=\[|\w+ = )", "", sample(), flags=re.MULTILINE)
+    found = tomllib.loads(text)
+    for name, table in tables().items():
+        for key, field in keys(table).items():
+            if not name or opens_section(field):
+                continue
+            written = default(name, key, field)
+            if written:
+                assert innermost(found, name)[key] == tomllib.loads(f"it = {written}")["it"]
+            else:
+                assert f"\n#{key} =\n" in text
+
+
+def innermost(document, name):
+    """The table of this dotted name; of a list of tables the only one."""
+    for part in name.split("."):
+        document = document[part]
+        document = document[0] if isinstance(document, list) else document
+    return document
 
 
 def test_headers_are_spelled_as_in_the_file():
@@ -49,3 +86,11 @@ def test_the_json_schema_knows_the_short_forms():
     rule = json_schema()["$defs"]["Rule"]["properties"]
     assert {"type": "string"} in rule["path"]["anyOf"]
     assert "integer" in str(rule["retry"])
+
+
+@pytest.mark.parametrize(
+    ("what", "said"), [("reference", reference), ("sample", sample), ("schema", json_schema_text)]
+)
+def test_the_command_prints_each(what, said):
+    result = CliRunner().invoke(config, [what])
+    assert (result.exit_code, result.output) == (0, said())
