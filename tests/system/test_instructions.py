@@ -12,7 +12,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 BUDGET = 20_000  # half of what nginx spends on the same request
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1000)
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
 @pytest.mark.skipif(
     bool(os.environ.get("PINGPY_SANITIZED")), reason="a sanitized plane costs several times as much"

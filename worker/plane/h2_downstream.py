@@ -38,7 +38,6 @@ from cython.cimports.worker.plane.h2_frames import (
     E_NO_ERROR,
     E_PROTOCOL,
     E_REFUSED_STREAM,
-    E_STREAM_CLOSED,
     WINDOW_LIMIT,
 )
 from cython.cimports.worker.plane.h2_heads import (
