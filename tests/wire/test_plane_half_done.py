@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.wire.plane_rig import Rig
+from worker.plane.table_doors import enter_peer, leave_peer
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 LOCAL = b"GET /local HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 BODY = bytes(range(256)) * 40000
 COUNTED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
@@ -31,6 +33,23 @@ def test_an_answer_before_the_body_leaves_no_half_request_on_a_pooled_connection
     other = plane.client(GET % 2)
     plane.origin(1).send(OK)
     assert plane.response(other).status == 200
+
+
+@pytest.mark.parametrize("first", ["client", "origin"])
+def test_what_an_origin_said_unasked_is_no_answer_even_in_the_same_turn(
+    plane: Rig, first: str
+) -> None:
+    client = plane.client(GET % 1)
+    origin = plane.origin().send(OK)
+    plane.response(client)
+    plane.settle()
+    client.take()
+    said = {"client": lambda: client.send(GET % 2), "origin": lambda: origin.send(EVIL)}
+    said.pop(first)()
+    for speak in said.values():
+        speak()
+    plane.origin(1).send(OK)
+    assert plane.response(client).body == b"ok"
 
 
 def test_an_origin_that_says_goodbye_with_its_answer_is_not_kept(plane: Rig) -> None:
@@ -92,3 +111,25 @@ def test_the_time_of_a_head_counts_from_its_own_first_octet(make_rig: Callable[.
             assert [answer.status for answer in rig.responses(client, 2)] == [200, 200]
             return
     pytest.skip("this machine is too busy for deadlines")
+
+
+def test_who_comes_later_waits_behind_who_waits_already(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(peer={"max_connections": 1}, pool={"queue_size": 9, "queue_ms": 60000})
+    enter_peer(rig.cells, rig.peers[0].cell)  # a request of another worker
+    rig.client(GET % 1)
+    rig.settle()
+    rig.ticked = time.monotonic() + 60  # nobody tells us that its place is free
+    leave_peer(rig.cells, rig.peers[0].cell)
+    rig.client(GET % 2)
+    rig.settle()
+    rig.ticked = 0.0
+    assert b"GET /1 " in rig.origin().got
+
+
+def test_a_connection_to_a_peer_that_is_no_more_is_not_kept(plane: Rig) -> None:
+    client = plane.client(GET % 1)
+    origin = plane.origin()
+    plane.pool.set_peers([])
+    origin.send(OK)
+    assert plane.response(client).status == 200
+    plane.ended(origin)
