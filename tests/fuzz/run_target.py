@@ -55,7 +55,8 @@ def main() -> None:
 
     found = targets()
     if options.target not in found:
-        sys.exit("targets: " + " ".join(found))
+        print("targets:", *found)
+        sys.exit(2 if options.target else 0)
     target, seeds, words = found[options.target]
     corpus = options.corpus / options.target
     corpus.mkdir(parents=True, exist_ok=True)

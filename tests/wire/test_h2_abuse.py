@@ -180,6 +180,16 @@ def test_trailers_that_are_none(plane: Rig) -> None:
     assert reset(plane, client, 9) == PROTOCOL
 
 
+def test_trailers_do_not_end_a_body_that_is_shorter_than_it_says(plane: Rig) -> None:
+    client = begin(plane)
+    client.send(request(1, [*PROXIED, ("content-length", "5")], 0) + frame(DATA, 0, 1, b"abc"))
+    origin = plane.origin(wanted=b"abc")
+    client.send(frame(HEADERS, 5, 1, block([("x-sum", "1")])))
+    assert reset(plane, client, 1) == PROTOCOL
+    plane.ended(origin)
+    served(plane)
+
+
 def test_heads_over_the_bounds(plane: Rig) -> None:
     client = begin(plane)
     client.send(request(1, [*LOCAL, *((f"x-{n}", "1") for n in range(120))]))

@@ -86,6 +86,18 @@ def test_continuations_without_end(plane: Rig) -> None:
     flood(plane, frame(CONTINUATION, 0, 1, b"\0\1a\1b" * 100), 20000, first=first)
 
 
+def test_a_field_block_is_not_kept_beyond_what_a_head_may_have(
+    make_rig: Callable[..., Rig],
+) -> None:
+    rig = make_rig(head_bytes=1024)
+    client = begin(rig)
+    client.send(frame(HEADERS, END_STREAM, 1, b"\0\1a\1b" * 3000))
+    rig.settle()
+    assert not client.ended
+    client.send(frame(CONTINUATION, 0, 1, b"\0\1a\1b" * 2000))
+    assert goaway(rig, client) == CALM
+
+
 def test_a_field_block_that_unpacks_to_much(plane: Rig) -> None:
     """An HPACK bomb: one entry of 4 KB, named again by one octet each."""
     large = b"\x40\x01a\x7f\xa1\x1e" + b"b" * 4000  # a literal of 4,000 octets, to be indexed

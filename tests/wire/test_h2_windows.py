@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pingpy.phases import PHASES
-from tests.wire.h2_client import DATA, PADDED, RST, WINDOW, frame, frames_of
+from tests.wire.h2_client import DATA, PADDED, RST, SETTINGS, WINDOW, frame, frames_of
 from tests.wire.h2_raw import FLOW, HELLO, PROXIED, begin, goaway, request, reset
 from tests.wire.plane_ends import End
 from tests.wire.plane_rig import Rig
@@ -77,3 +77,13 @@ def test_a_body_of_little_but_padding_arrives(plane: Rig) -> None:
         client.send(frame(DATA, PADDED, 1, MOSTLY_PADDING))
     client.send(frame(DATA, 1, 1))
     assert plane.origin(wanted=b"\r\n0\r\n\r\n").got.count(b"x") >= 2000
+
+
+def test_settings_that_open_a_streams_window_beyond_its_limit(plane: Rig) -> None:
+    most, start = 0x7FFFFFFF, 65535
+    client = begin(plane).send(request(1, POST, 0))
+    client.send(frame(WINDOW, 0, 1, (most - start).to_bytes(4, "big")))
+    plane.settle()
+    assert not client.ended
+    client.send(frame(SETTINGS, 0, 0, b"\0\4" + (start + 1).to_bytes(4, "big")))
+    assert goaway(plane, client) == FLOW
