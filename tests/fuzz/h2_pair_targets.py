@@ -205,6 +205,9 @@ SEEDS: dict[str, list[bytes]] = {
             HELLO, request(1, POST, 0), *(17 * [FULL]), frame(DATA, 1, 1, b"end"), cuts=b"\x00\xff"
         ),
         seed(HELLO, request(1, POST, 0), *(4 * [FULL]), frame(DATA, 1, 1), answer=CHUNKED),
+        seed(HELLO, request(1, POST, 0), *(16 * [FULL]), frame(DATA, 0, 1, b"x")),
+        seed(HELLO, request(1, POST, 0), frame(DATA, PADDED, 1, b"\x06abcde")),
+        seed(HELLO, request(1, COUNTED, 0), frame(DATA, 0, 1, b"abc"), request(1, [("x", "y")])),
     ]
 }
 WORDS = [

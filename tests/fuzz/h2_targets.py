@@ -45,7 +45,11 @@ def frames(data: bytes) -> None:
         if not isinstance(said, dict):
             return
         assert said["size"] <= 16384
-        assert len(said["data"]) + said["padding"] <= said["size"]
+        if (
+            said["kind"] <= 1
+        ):  # DATA, HEADERS: the padding's length and a priority stand before the data
+            head = bool(said["flags"] & 8) + 5 * (said["kind"] == 1 and said["flags"] & 0x20 != 0)
+            assert head + len(said["data"]) + said["padding"] == said["size"]
         data = data[FRAME_HEAD + said["size"] :]
 
 
@@ -67,6 +71,7 @@ SEEDS: dict[str, list[bytes]] = {
         SETTINGS
         + bytes.fromhex("0000060008000000010261620000")
         + bytes.fromhex("0000080601000000000102030405060708"),
+        SETTINGS + bytes.fromhex("00000a012c00000001010000000210828684")[:-1] + b"\x00",
     ],
 }
 WORDS = [

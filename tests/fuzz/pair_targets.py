@@ -224,6 +224,7 @@ SEEDS: dict[str, list[bytes]] = {
         for i, client in enumerate(CLIENTS)
         for j, answer in enumerate(ANSWERS)
     ]
+    + [BETWEEN.join([GET + GET, OK + OK[:-2] + b"no", b"\x00"])]
     + [
         BETWEEN.join([case.data + GET, ANSWERS[i % 3], CUTS[i % len(CUTS)]])
         for i, case in enumerate(ALL)

@@ -1,8 +1,11 @@
 """What is fuzzed of the PROXY protocol: a verdict does not depend on how octets are cut, and says what is there."""
 
+import socket
 from collections.abc import Callable
 
 from worker.plane.proxy_doors import read, written
+
+FAMILIES = {"TCP4": socket.AF_INET, "TCP6": socket.AF_INET6}
 
 
 def header(data: bytes) -> None:
@@ -15,6 +18,11 @@ def header(data: bytes) -> None:
     size, version, *names = said
     assert 0 < size <= min(len(data), 107 if version == 1 else 16 + 4096)
     assert read(data[:size]) == said
+    if version == 1 and names[0]:
+        words = data[:size].decode().split()
+        for text, packed in zip(words[2:4], names[::2], strict=True):
+            assert socket.inet_pton(FAMILIES[words[1]], text) == packed
+        assert [str(port) for port in names[1::2]] == words[4:]
     again = read(written(*names))
     assert isinstance(again, tuple)
     assert list(again[2:]) == names

@@ -89,7 +89,7 @@ def test_continuations_without_end(plane: Rig) -> None:
 def test_a_field_block_is_not_kept_beyond_what_a_head_may_have(
     make_rig: Callable[..., Rig],
 ) -> None:
-    rig = make_rig(head_bytes=1024)
+    rig = make_rig(head_bytes=1024, header_ms=120000)
     client = begin(rig)
     client.send(frame(HEADERS, END_STREAM, 1, b"\0\1a\1b" * 3000))
     rig.settle()

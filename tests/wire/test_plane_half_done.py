@@ -133,3 +133,17 @@ def test_a_connection_to_a_peer_that_is_no_more_is_not_kept(plane: Rig) -> None:
     origin.send(OK)
     assert plane.response(client).status == 200
     plane.ended(origin)
+
+
+def test_after_one_stale_connection_the_other_idle_ones_are_not_tried(plane: Rig) -> None:
+    clients = [plane.client(GET % number) for number in range(2)]
+    for number in range(2):
+        plane.origin(number).send(OK)
+    for client in clients:
+        plane.response(client)
+    plane.settle()
+    client = plane.client(GET % 2)
+    stale = plane.until(lambda: [end for end in plane.origins[0].ends if b"/2" in end.got])
+    stale[0].close()
+    plane.origin(2, wanted=b"GET /2 ").send(OK)
+    assert plane.response(client).status == 200

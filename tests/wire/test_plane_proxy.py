@@ -161,6 +161,13 @@ def test_who_is_announced_from_elsewhere_is_not_of_this_host(make_rig: Callable[
     assert rig.response(away).body == b"ok"
 
 
+def test_who_came_with_a_header_stays_where_that_is_known(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(announced=LOOPBACK)
+    rig.response(rig.client(TCP4 + LOCAL_GET))
+    rig.settle()
+    assert rig.plane.detach_idle() == []
+
+
 def test_a_proxy_on_a_unix_socket(make_rig: Callable[..., Rig], tmp_path: Path) -> None:
     rig = make_rig(announced=packed_networks(["unix"]))
     assert rig.response(rig.client(LOCAL_GET)).status == 200  # TCP is plain

@@ -123,6 +123,7 @@ def test_a_renegotiation_is_refused_and_others_are_served(
     [
         b"\x16\x03\x01\x00\x04\x01\x01\xff\xff",  # 128 KiB are announced
         b"\x16\x03\x01\x02\x00\x01\x00\x40\x01",  # more than 16 KiB
+        b"\x16\x03\x01\x00\x03\x01\x00\x00",  # or in one without room for its length
         b"\x16\x03\x01\x40\x01",  # in a record that may not be
         b"\x16\x03\x01\x00\x01\x01\x16\x03\x01\x00\x03\x01\xff\xff",  # in records of one and three octets
     ],
