@@ -85,4 +85,5 @@ def test_an_answer_that_ends_too_early_is_found() -> None:
 def test_a_request_that_its_client_has_not_ended_is_none_of_those_it_meant() -> None:
     begun = HELLO + request(1, POST, 0) + frame(DATA, 0, 1, b"abc")
     assert bodies_sent(begun) == set()
-    assert bodies_sent(begun + frame(DATA, 9, 1, b"\1de\0")) == {b"abcde"}
+    ended = begun + frame(DATA, 9, 1, b"\1de\0")
+    assert bodies_sent(ended) == bodies_sent(ended[:-1]) == {b"abcde"}
