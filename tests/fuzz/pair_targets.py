@@ -74,14 +74,15 @@ def answer_in(script: bytes, cuts: bytes, closes: bool) -> tuple[bytes | None, b
 
 
 def response_in(data: bytes, closed: bool) -> tuple[bytes | None, bool, bool]:
-    """The body of the final response in an answer to GET, whether h11 refused it, and whether more follows."""
+    """The body of the final response in an answer to GET, whether h11 refused it, and whether more follows.
+
+    What ends too early is not refused: it is no whole response, and must not look like one.
+    """
     parser = h11.Connection(h11.CLIENT)
     parser.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
     parser.send(h11.EndOfMessage())
     parser.receive_data(data)
-    if closed:
-        parser.receive_data(b"")
-    body = b""
+    body, at_end = b"", False
     try:
         while True:
             match parser.next_event():
@@ -91,10 +92,13 @@ def response_in(data: bytes, closed: bool) -> tuple[bytes | None, bool, bool]:
                     return body, False, parser.trailing_data[0] != b""
                 case h11.InformationalResponse() | h11.Response():
                     pass
+                case h11.NEED_DATA if closed and not at_end:
+                    at_end = True
+                    parser.receive_data(b"")
                 case _:
                     return None, False, False
     except h11.ProtocolError:
-        return None, True, False
+        return None, not at_end, False
 
 
 def blown_up(data: bytes) -> bytes:

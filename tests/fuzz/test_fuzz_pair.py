@@ -47,3 +47,19 @@ def test_a_short_answer_presented_as_whole_is_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pair_targets, "response_in", lambda data, closed: (None, False, False))
     with pytest.raises(AssertionError):
         pair(BETWEEN.join([POST, ANSWERS[0], b"\x00"]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"Content-Length: 3\r\n\r\nok", (None, False, False)),
+        (b"Transfer-Encoding: chunked\r\n\r\n9\r\nok", (None, False, False)),
+        (b"Transfer-Encoding: chunked\r\n\r\nx\r\nok", (None, True, False)),
+        (b"\r\nok", (b"ok", False, False)),
+        (b"Content-Length: 2\r\n\r\nokok", (b"ok", False, True)),
+    ],
+)
+def test_what_is_cut_is_told_from_what_is_no_response(
+    answer: bytes, said: tuple[bytes | None, bool, bool]
+) -> None:
+    assert pair_targets.response_in(b"HTTP/1.1 200 OK\r\n" + answer, True) == said
