@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import os
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pingpy.client import split_address
 from pingpy.log import logger
 from pingpy.peer import Peer
 from pingpy.session import Address
-from worker.hook_runner import Done, HookRunner
+from worker.hook_runner import HookRunner
 from worker.sparing import Sparing
 
 # The pool that peers chosen by `upstream_peer` are counted under.
@@ -49,6 +48,7 @@ class WorkerEvents:
         make_origin: Callable[[str], Any] = lambda host: None,
     ) -> None:
         self._runner = runner
+        self.run = runner.start
         self._cells = cells
         self._make_plane_peer = make_plane_peer
         self._clock = clock
@@ -92,10 +92,6 @@ class WorkerEvents:
         also = self._sparing.allow(kind)
         if also is not None:
             logger.warning("connection to %s closed: %s%s", peer, cause, also)
-
-    def run(self, awaitable: Awaitable[Any], done: Done) -> asyncio.Task[Any]:
-        """Await a hook's coroutine on the loop; a request that ends meanwhile cancels it."""
-        return self._runner.start(awaitable, done)
 
     def make_peer(self, text: str) -> Peer:
         """The peer of an attempt, for hooks to see."""

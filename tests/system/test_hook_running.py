@@ -29,53 +29,6 @@ def run(coroutine):
         return runner.run(coroutine)
 
 
-def test_an_answer_arrives_once_with_its_error():
-    async def scenario():
-        runner = HookRunner(asyncio.get_running_loop())
-        answers = []
-
-        async def good():
-            await asyncio.sleep(0)
-            return 7
-
-        async def bad():
-            raise ValueError("no")
-
-        async def exits():
-            raise SystemExit(3)
-
-        runner.start(good(), lambda result, error: answers.append((result, error)))
-        runner.start(bad(), lambda result, error: answers.append((result, type(error))))
-        runner.start(exits(), lambda result, error: answers.append((result, type(error))))
-        waiting = asyncio.get_running_loop().create_future()
-        runner.start(waiting, lambda result, error: answers.append((result, error)))
-        assert len(runner) == 4
-        waiting.set_result(8)
-        for _ in range(5):
-            await asyncio.sleep(0)
-        expected = [(7, None), (8, None), (None, RuntimeError), (None, ValueError)]
-        assert sorted(answers, key=str) == expected
-        assert len(runner) == 0
-
-    run(scenario())
-
-
-@pytest.mark.filterwarnings("error")  # "never awaited" would fill the error log of a busy worker
-def test_a_cancelled_hook_never_answers():
-    async def scenario():
-        runner = HookRunner(asyncio.get_running_loop())
-        answers = []
-        task = runner.start(asyncio.sleep(60), lambda *answer: answers.append(answer))
-        runner.start(asyncio.sleep(60), lambda *answer: answers.append(answer))
-        task.cancel()
-        runner.cancel_all()
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert (answers, len(runner)) == ([], 0)
-
-    run(scenario())
-
-
 def test_a_failure_is_one_line_with_the_request_and_the_users_line(log, tmp_path):
     file = tmp_path / "auth.py"
     file.write_text("def check():\n    raise KeyError('user')\n")

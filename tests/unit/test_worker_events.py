@@ -108,8 +108,8 @@ def test_hooks_go_to_the_runner(made):
     error = ValueError("no")
     made.events.hook_raised(SESSION, "request_filter", error)
     assert made.runner.failures == [(error, "request_filter", "r1")]
-    made.events.run("awaitable", "done")
-    assert made.runner.started == [("awaitable", "done")]
+    made.events.run("awaitable")
+    assert made.runner.started == [("awaitable",)]
 
 
 def test_hooks_see_peers_and_addresses(made):

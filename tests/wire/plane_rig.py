@@ -68,18 +68,32 @@ class Line:
     request: str
 
 
-@dataclass
 class Parked:
-    """A hook's coroutine as the plane knows it."""
+    """A hook's coroutine as the plane knows it; `at_once`: it runs as far as it goes before the plane hears of it."""
 
-    events: Events
-    awaitable: Any
-    done: Callable[[Any, Exception | None], Any]
+    def __init__(self, events: Events, awaitable: Any, *, at_once: bool) -> None:
+        self.events = events
+        self.awaitable = awaitable
+        self.over = False
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.done: Callable[[Any, Exception | None], Any] | None = None
+        if at_once:
+            self.step()
+
+    def step(self) -> None:
+        """Its next step."""
+        try:
+            self.awaitable.send(None)
+        except StopIteration as end:
+            self.over, self.result = True, end.value
+        except Exception as raised:
+            self.over, self.error = True, raised
 
     def cancel(self) -> None:
         self.events.cancelled += 1
         if not self.events.stubborn:
-            self.events.parked.remove((self.awaitable, self.done))
+            self.events.parked.remove(self)
             self.awaitable.close()
 
 
@@ -96,7 +110,8 @@ class Events:
         self.kinds: list[int] = []  # of both
         self.cancelled = 0
         self.stubborn = False  # hooks go on though they are cancelled
-        self.parked: list[tuple[Any, Callable[[Any, Exception | None], Any]]] = []
+        self.at_once = False  # hooks begin in the middle of the plane's turn
+        self.parked: list[Parked] = []
 
     def fault(self, error: Exception, where: str) -> None:
         self.faults.append(where + "\n" + "".join(traceback.format_exception(error)))
@@ -119,9 +134,11 @@ class Events:
     def trouble(self, errno: int) -> None:
         self.troubles.append(errno)
 
-    def run(self, awaitable: Any, done: Callable[[Any, Exception | None], Any]) -> Parked:
-        self.parked.append((awaitable, done))
-        return Parked(self, awaitable, done)
+    def run(self, awaitable: Any) -> Parked:
+        hook = Parked(self, awaitable, at_once=self.at_once)
+        if not hook.over:
+            self.parked.append(hook)
+        return hook
 
     def make_peer(self, text: str) -> str:
         return text
@@ -137,16 +154,11 @@ class Events:
     def let_go(self) -> None:
         """Run every parked coroutine to its end."""
         parked, self.parked = self.parked, []
-        for awaitable, done in parked:
-            answer: Any = None
-            error: Exception | None = None
-            try:
-                awaitable.send(None)
-            except StopIteration as end:
-                answer = end.value
-            except Exception as raised:
-                error = raised
-            done(answer, error)
+        for hook in parked:
+            while not hook.over:
+                hook.step()
+            assert hook.done is not None
+            hook.done(hook.result, hook.error)
 
 
 class Rig:

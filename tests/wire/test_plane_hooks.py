@@ -21,6 +21,8 @@ POST = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Origin: 1\r\n\r\nok"
 PHASES = ["new_ctx", *BOUND]
 TOKEN = "!#$%&'*+-.^_`|~" + string.digits + string.ascii_letters  # RFC 9110 5.6.2
+# A method, a coroutine, and a coroutine that ends without waiting before the plane's turn goes on.
+HOW = [CALLED, LATER, AT_ONCE] = ["called", "awaited later", "awaited at once"]
 ANSWERING = ["request_filter", "upstream_peer", "upstream_request_filter", "response_filter"]
 
 
@@ -35,20 +37,25 @@ def awaited(function: Callable[..., Any]) -> Callable[..., Any]:
     return later
 
 
+def wrapped(function: Callable[..., Any], how: str) -> Callable[..., Any]:
+    return function if how == CALLED else awaited(function)
+
+
 def let_go(rig: Rig) -> None:
     """Wait for the hook, then let it come back."""
     rig.until(lambda: rig.events.parked)
     rig.events.let_go()
 
 
-@pytest.mark.parametrize("later", [False, True])
-def test_an_early_answer(make_rig: Callable[..., Rig], later: bool) -> None:
+@pytest.mark.parametrize("how", HOW)
+def test_an_early_answer(make_rig: Callable[..., Rig], how: str) -> None:
     def refuse(session: Any, ctx: Any) -> Response:
         return Response(403, {b"X-Why": b"no"}.items(), b"no")
 
-    rig = make_rig(hooks=hooks(request_filter=awaited(refuse) if later else refuse))
+    rig = make_rig(hooks=hooks(request_filter=wrapped(refuse, how)))
+    rig.events.at_once = how == AT_ONCE
     client = rig.client(POST)
-    if later:
+    if how == LATER:
         let_go(rig)
     message = rig.response(client)
     assert (message.status, message.get(b"X-Why"), message.body) == (403, b"no", b"no")
@@ -83,8 +90,8 @@ def test_what_is_no_field_cannot_be_set(make_rig: Callable[..., Rig]) -> None:
     rig.origin().send(OK)
 
 
-@pytest.mark.parametrize("later", [False, True])
-def test_changes_of_both_heads(make_rig: Callable[..., Rig], later: bool) -> None:
+@pytest.mark.parametrize("how", HOW)
+def test_changes_of_both_heads(make_rig: Callable[..., Rig], how: str) -> None:
     def up(session: Any, request: Any, ctx: Any) -> None:
         request.headers.set("X-Up", "1")
         request.headers.set(b"Host", b"inner.test")
@@ -95,10 +102,11 @@ def test_changes_of_both_heads(make_rig: Callable[..., Rig], later: bool) -> Non
         response.headers.remove("X-Origin")
         response.headers.add("X-Down", "2")
 
-    wrap = awaited if later else (lambda function: function)
-    rig = make_rig(hooks=hooks(upstream_request_filter=wrap(up), response_filter=wrap(down)))
+    slots = hooks(upstream_request_filter=wrapped(up, how), response_filter=wrapped(down, how))
+    rig = make_rig(hooks=slots)
+    rig.events.at_once = how == AT_ONCE
     client = rig.client(POST.replace(b"Host: a", b"Host: a\r\nAccept: */*"))
-    if later:
+    if how == LATER:
         let_go(rig)
     origin = rig.origin(wanted=b"abcdef")
     (request,) = read_messages(bytes(origin.got))
@@ -109,24 +117,25 @@ def test_changes_of_both_heads(make_rig: Callable[..., Rig], later: bool) -> Non
         None,
     )
     origin.send(OK)
-    if later:
+    if how == LATER:
         let_go(rig)
     response = rig.response(client)
     assert (response.get(b"X-Origin"), response.get(b"X-Down")) == (None, b"2")
     assert response.body == b"ok"
 
 
-@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("phase", ANSWERING)
-def test_a_hook_that_raises(make_rig: Callable[..., Rig], phase: str, later: bool) -> None:
+def test_a_hook_that_raises(make_rig: Callable[..., Rig], phase: str, how: str) -> None:
     def fail(*arguments: Any) -> None:
         raise KeyError("mine")
 
-    rig = make_rig(hooks=hooks(**{phase: awaited(fail) if later else fail}))
+    rig = make_rig(hooks=hooks(**{phase: wrapped(fail, how)}))
+    rig.events.at_once = how == AT_ONCE
     client = rig.client(GET % 1)
     if phase == "response_filter":
         rig.origin().send(OK)
-    if later:
+    if how == LATER:
         let_go(rig)
     assert rig.response(client).status == 500
     assert rig.lines(1)[0].ending == "hook_raised"

@@ -67,7 +67,7 @@ cdef class Services:
     cdef AccessLog log
     cdef TlsServer guard                   # None: no host wants certificates of clients
     cdef HookSlots hooks                   # for rules without their own; None: no hooks
-    cdef object runner                     # Callable[[awaitable, callback], Any]: runs a hook's coroutine; what it returns has cancel()
+    cdef object runner                     # Callable[[awaitable], hook_task.HookTask]: begins a hook's coroutine
     cdef object on_error                   # Callable[[int status, str cause, Session], None]
     cdef object on_unwelcome               # Callable[[str listener, str client, str cause, int counter], None]
     cdef object on_broken                  # Callable[[str peer, str cause, int counter], None]
@@ -132,7 +132,7 @@ cdef class Exchange:
     cdef Changes request_changes, response_changes
     cdef object session                    # what hooks see, made when first asked for and kept for the next request
     cdef object ctx
-    cdef object parked                     # the coroutine that it waits for, as the runner named it; None: none
+    cdef object parked                     # the HookTask that it waits for; None: none
     cdef object chosen                     # the Peer that upstream_peer returned
     cdef Side dialing                      # the connection that is being made
     cdef long long queued_ms

@@ -39,6 +39,7 @@ NAMES = {
     PH_LOGGING: "logging",
     PH_REPLY: "the responder",
 }
+PARKED = object()  # no hook can answer with it
 FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"date", b"server"))
 
 
@@ -53,14 +54,17 @@ def run_hook(x, phase):
             if x.ctx is None and slots.new_ctx is not None:
                 x.ctx = slots.new_ctx()
             answer = call(x, slots, session, phase)
+        if answer is None and phase != PH_REPLY:
+            session.response_here = False
+            return PHASE_GO_ON
+        if is_awaitable(answer):
+            answer = started(x, phase, answer)
     except (Exception, SystemExit) as error:  # a hook that exits must not take the worker along
         session.response_here = False
         return take_answer(x, phase, None, error)
     session.response_here = False
-    if answer is None and phase != PH_REPLY:
-        return PHASE_GO_ON
-    if is_awaitable(answer):
-        return park(x, phase, answer)
+    if answer is PARKED:
+        return PHASE_PARKED
     return take_answer(x, phase, answer, None)
 
 
@@ -101,16 +105,19 @@ def is_awaitable(answer: object) -> cython.bint:
 
 
 @cython.cfunc
-@cython.exceptval(-1)
-def park(x: Exchange, phase: cython.int, answer: object) -> cython.int:
-    """Let the coroutine run on the loop; the exchange rests meanwhile."""
+def started(x: Exchange, phase: cython.int, awaitable: object) -> object:
+    """What it returns without waiting; PARKED: the exchange rests until `hook_done` is told. Raises what it raised."""
     services: object = x.services
-    if phase != PH_LOGGING:
-        x.state = X_PARKED
-    task = x.services.runner(answer, functools.partial(services.hook_done, x, x.epoch, phase))
+    task: object = x.services.runner(awaitable)
+    if task.over:
+        if task.error is not None:
+            raise task.error
+        return task.result
+    task.done = functools.partial(services.hook_done, x, x.epoch, phase)
     if phase != PH_LOGGING:  # that one outlives its request, and keeps the exchange from its next
+        x.state = X_PARKED
         x.parked = task
-    return PHASE_PARKED
+    return PARKED
 
 
 def take_answer(x, phase, answer, error):

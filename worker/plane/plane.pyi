@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Any, Literal, Protocol
 
 from worker.plane.access_log import AccessLog
@@ -20,8 +20,9 @@ class PlaneEvents(Protocol):
         """A client's connection was closed by its own fault; `kind`: its counter, one for each sort of fault."""
     def broken(self, peer: str, cause: str, kind: int) -> None:
         """The same of a connection to a peer."""
-    def run(self, awaitable: Awaitable[Any], done: Callable[[Any, Exception | None], Any]) -> Any:
-        """Run a hook's coroutine on the loop and say what came of it; what is returned has cancel()."""
+    def run(self, awaitable: Awaitable[Any]) -> Any:
+        """Begin a hook's coroutine. What is returned is `over`, with a `result` or an `error`; if it is not, then its
+        `done(result, error)` will be called, unless cancel() comes first."""
     def make_peer(self, text: str) -> Any:
         """A pingpy.peer.Peer for hooks to see."""
     def plane_peer(self, chosen: Any) -> Peer:
