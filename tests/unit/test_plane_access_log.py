@@ -196,6 +196,17 @@ def test_json_lines_always_parse_and_text_lines_never_break(value):
     assert re.fullmatch(r'[^"]*("[^"]*"[^"]*){3}\n', line)
 
 
+@pytest.mark.parametrize("size", range(1, 34))
+def test_a_special_octet_is_escaped_at_every_place(size):
+    """Values are copied eight octets at a time, the last eight once more."""
+    for place in range(size):
+        for special in (b'"', b"\\", b"\xe9"):
+            value = (b"abcdefghij" * 4)[:place] + special + (b"klmnopqrst" * 4)[: size - place - 1]
+            request = b"GET / HTTP/1.1\r\nHost: a\r\nX-Value: " + value + b"\r\n\r\n"
+            text = value.replace(special, b"\\x%02X" % special[0]).decode()
+            assert written("$http_x_value", sample(request)) == text + "\n"
+
+
 def test_every_preset_is_one_line():
     for preset in PRESETS:
         assert written(preset).count("\n") == 1

@@ -146,6 +146,19 @@ def test_a_field_name_of_64_kib_is_refused() -> None:
     assert read_head(fields(b"a" * 0xFFFF + b": b"), head_bytes=1 << 20)["result"] > 0
 
 
+@pytest.mark.parametrize("size", range(1, 41))
+def test_an_octet_that_no_value_has_is_found_at_every_place(size: int) -> None:
+    """Values are looked through many octets at a time (RFC 9110 5.5)."""
+    for place in range(size):
+        for octet in (0, 8, 9, 10, 13, 31, 32, 127, 128, 255):
+            value = b"v" * place + bytes([octet]) + b"w" * (size - place - 1)
+            head = read_head(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + value + b"\r\nY: z\r\n\r\n")
+            if octet in (9, 32, 128, 255):
+                assert [field["value"] for field in head["fields"][1:]] == [value.strip(), b"z"]
+            else:
+                assert head["result"] == -400, (place, octet)
+
+
 def test_names_are_hashed_and_numbered_case_aside() -> None:
     names = (
         b"Host Connection Content-Length Transfer-Encoding Expect Upgrade TE Trailer Keep-Alive Proxy-Connection "

@@ -8,8 +8,17 @@ from cython.cimports.worker.plane.exchange import (
     X_ANSWERING,
     Exchange,
 )
-from cython.cimports.worker.plane.hook_slots import PH_RESPONSE, WANTS_RESPONSE
+from cython.cimports.worker.plane.hook_slots import (
+    PH_RESPONSE,
+    WANTS_PEER,
+    WANTS_REQUEST,
+    WANTS_RESPONSE,
+    WANTS_UPSTREAM_REQUEST,
+)
 from cython.cimports.worker.plane.record import END_OK, Attempt
+
+# What is over when the response comes: these need not find its head later.
+EARLY = cython.declare(cython.int, WANTS_REQUEST | WANTS_PEER | WANTS_UPSTREAM_REQUEST)
 
 
 def response_head(x):
@@ -42,7 +51,7 @@ def keep_response_head(x):
 
 def response_start(x, offset, size, last):
     """The head goes downstream, with what there is of the body."""
-    if x.hooked or (x.services.log is not None and x.services.log.wants_response_head):
+    if x.hooked & ~EARLY or (x.services.log is not None and x.services.log.wants_response_head):
         keep_response_head(x)
     x.state = X_ANSWERING
     x.record.ending = END_OK  # whatever became of earlier attempts

@@ -52,19 +52,22 @@ def is_alike(one: bytes, two: bytes) -> cython.bint:
 
 
 @cython.cfunc
-@cython.exceptval(-1)
-def check_name(name: bytes) -> cython.int:
-    """Refuse what is not a token, and the fields whose meaning is the proxy's own."""
+@cython.exceptval(0, check=True)
+def checked_hash(name: bytes) -> cython.uint:
+    """As `hash_of`. Refuses what is not a token, and the fields whose meaning is the proxy's own."""
+    hashed: cython.uint = FNV_BASIS
     octet: cython.uchar
     size: cython.Py_ssize_t = len(name)
     for octet in name:
-        if LOWER[octet] == 0:
+        octet = LOWER[octet]
+        if octet == 0:
             raise ValueError(f"not a field name: {name!r}")
+        hashed = (hashed ^ octet) * cython.cast(cython.uint, FNV_PRIME)
     if size == 0:
         raise ValueError(f"not a field name: {name!r}")
     if size < 18 and (FRAMING_SIZES >> size) & 1 and name.lower() in FRAMING:
         raise ValueError(f"{name.decode()} is decided by the proxy and cannot be set")
-    return 0
+    return hashed
 
 
 @cython.cfunc
@@ -98,7 +101,7 @@ class Changes:
     def add_field(self, name, value):
         """Append a field. Raises ValueError for a name or value that is none."""
         text: bytes = checked_value(value)
-        check_name(name)
+        checked_hash(name)
         if is_alike(name, b"host"):
             self.remove_field(name)
         return self.append(name, text)
@@ -114,9 +117,9 @@ class Changes:
 
     def remove_field(self, name):
         """Leave out all fields of this name."""
-        check_name(name)
+        hashed: cython.uint = checked_hash(name)
         self.dropped.append(name)
-        self.drop_bits |= cython.cast(cython.ulonglong, 1) << (hash_of(name) & 63)
+        self.drop_bits |= cython.cast(cython.ulonglong, 1) << (hashed & 63)
         if self.added:
             self.forget(name)
         return 0

@@ -47,6 +47,7 @@ from cython.cimports.worker.plane.octets import (
     is_token_word,
     is_word,
 )
+from cython.cimports.worker.plane.sixteen import controls_of_sixteen
 from cython.cimports.worker.plane.target import is_host
 
 # RFC 9110 7.6.1, and the credentials that concern the next hop only (RFC 9110 11.7). Trailer stays with the trailers.
@@ -209,8 +210,17 @@ def name_end(
 def value_end(
     view: cython.uchar[::1], at: cython.ulonglong, end: cython.ulonglong
 ) -> cython.ulonglong:
-    """Where the octets end that may stand in a value, eight at a time. In bounds because end <= len(view)."""
+    """Where the octets end that may stand in a value, many at a time. In bounds because end <= len(view)."""
     odd: cython.ulonglong
+    while at + 16 <= end:
+        odd = controls_of_sixteen(view, at)
+        if odd == 0:
+            at += 16
+            continue
+        at += __builtin_ctzll(odd)
+        if view[at] != 0x09:
+            return at
+        at += 1
     while at + 8 <= end:
         odd = controls(eight_inside(view, at))
         if odd == 0:

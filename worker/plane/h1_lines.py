@@ -25,7 +25,15 @@ from cython.cimports.worker.plane.h1_parse import (
     M_TRACE,
     Head,
 )
-from cython.cimports.worker.plane.octets import CLASS, LOWER, O_DIGIT, O_PATH, O_QUERY, O_VALUE
+from cython.cimports.worker.plane.octets import (
+    CLASS,
+    LOWER,
+    O_DIGIT,
+    O_PATH,
+    O_QUERY,
+    O_VALUE,
+    eight,
+)
 from cython.cimports.worker.plane.target import is_host
 
 # Methods as numbers: their octets, most significant first.
@@ -40,6 +48,8 @@ W_TRACE = cython.declare(cython.ulonglong, int.from_bytes(b"TRACE", "big"))
 W_CONNECT = cython.declare(cython.ulonglong, int.from_bytes(b"CONNECT", "big"))
 
 VERSION = cython.declare(cython.uchar[8])
+# The version that nearly all have, as `eight` reads it.
+HTTP_1_1 = cython.declare(cython.ulonglong, int.from_bytes(b"HTTP/1.1", "little"))
 SCHEME = cython.declare(cython.uchar[8])
 
 
@@ -247,7 +257,9 @@ def status_line(view, end, head):
     at: cython.longlong = head.start
     i: cython.int
     octet: cython.uchar
-    for i in range(12):
+    first: cython.int = 8 if at + 8 <= end and eight(view, at) == HTTP_1_1 else 0
+    at += first
+    for i in range(first, 12):
         if at == end:
             return 0
         octet = view[at]

@@ -71,6 +71,7 @@ def copy_fields(
     begins: cython.longlong
     dropped: cython.bint
     i: cython.int
+    bits: cython.ulonglong = 0 if changes is None else changes.drop_bits
     for i in range(head.count):
         dropped = head.fields[i].hop or (skip >> head.fields[i].kind) & 1
         begins = head.start + head.fields[i].name
@@ -80,7 +81,7 @@ def copy_fields(
             dropped = edits.drops(
                 arena.view, begins, head.fields[i].name_size, head.fields[i].name_hash
             )
-        if not dropped and changes is not None:
+        if not dropped and bits >> (head.fields[i].name_hash & 63) & 1:
             dropped = changes.drops(
                 arena.view, begins, head.fields[i].name_size, head.fields[i].name_hash
             )
@@ -115,6 +116,10 @@ def put_forwarded(
     if line.trusted:
         at += put_values(arena, at, head, FORWARDED_FOR)
     at += arena.put_chars(at, record.peer_address, record.peer_address_size)
+    if not line.trusted and not line.tls and head.authority_size:  # as almost always
+        at += arena.put(at, b"\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ")
+        arena.copy(at, head.start + head.authority, head.authority_size)
+        return at + head.authority_size - to
     if not line.trusted or not passes(head, FORWARDED_PROTO):
         at += arena.put(
             at,
@@ -178,13 +183,16 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
     """The request head for the origin. `host` and `target`: None to send them as they came."""
     at: cython.longlong = to
     skip: cython.uint = SKIP_REQUEST | (1 << F_HOST)
-    arena.copy(at, head.start, head.method_size)
-    at += head.method_size
-    at += arena.put(at, b" ")
-    if target is not None:
-        at += arena.put(at, target)
+    if target is None and head.path_size and head.path == head.target:
+        at += put_as_came(arena, at, head)
     else:
-        at += put_target(arena, at, head)
+        arena.copy(at, head.start, head.method_size)
+        at += head.method_size
+        at += arena.put(at, b" ")
+        if target is not None:
+            at += arena.put(at, target)
+        else:
+            at += put_target(arena, at, head)
     at += arena.put(at, b" HTTP/1.1\r\n")
     if not (edits is not None and edits.sets_host) and not (
         changes is not None and changes.sets_host
@@ -194,10 +202,11 @@ def render_request(arena, to, head, record, line, host, target, edits, changes):
         skip |= SKIP_UNTRUSTED
     at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
     at += put_forwarded(arena, at, head, record, line)
-    at += arena.put(
-        at, b"\r\nVia: 1.1 pingpy\r\n" if head.minor == 1 else via_of_others(head.minor)
-    )
-    at += arena.put(at, b"X-Request-Id: ")
+    if head.minor == 1:
+        at += arena.put(at, b"\r\nVia: 1.1 pingpy\r\nX-Request-Id: ")
+    else:
+        at += arena.put(at, via_of_others(head.minor))
+        at += arena.put(at, b"X-Request-Id: ")
     at += arena.put_chars(at, record.request_id, record.request_id_size)
     if line.body == BODY_LENGTH:
         at += arena.put(at, b"\r\nContent-Length: ")
@@ -235,6 +244,14 @@ def put_host(
 
 @cython.cfunc
 @cython.exceptval(-1)
+def put_as_came(arena: Arena, to: cython.longlong, head: cython.pointer(Head)) -> cython.longlong:
+    """Method, space and target of a line in origin form, as the scanner has found them: one of each (RFC 9112 3)."""
+    arena.copy(to, head.start, head.target + head.target_size)
+    return head.target + head.target_size
+
+
+@cython.cfunc
+@cython.exceptval(-1)
 def put_target(arena: Arena, to: cython.longlong, head: cython.pointer(Head)) -> cython.longlong:
     """The target in origin form (RFC 9112 3.2.1), as the client spelled path and query."""
     at: cython.longlong = to
@@ -264,12 +281,15 @@ def render_response(arena, to, head, line, edits, changes):
     """The response head for an HTTP/1 client."""
     at: cython.longlong = to
     skip: cython.uint = SKIP_RESPONSE
-    at += arena.put(at, b"HTTP/1.1")
-    arena.copy(at, head.start + 8, head.line_size - 8)  # " 200 OK"
-    at += head.line_size - 8
-    at += arena.put(
-        at, b"\r\n" if head.reason else b" \r\n"
-    )  # RFC 9112 4: the space is not optional
+    if head.minor == 1 and head.reason:
+        arena.copy(at, head.start, head.line_size + 2)  # as it came, CRLF included
+        at += head.line_size + 2
+    else:
+        at += arena.put(at, b"HTTP/1.1")
+        arena.copy(at, head.start + 8, head.line_size - 8)  # " 200 OK"
+        at += head.line_size - 8
+        # RFC 9112 4: the space is not optional
+        at += arena.put(at, b"\r\n" if head.reason else b" \r\n")
     at += copy_fields(arena, at, head, skip, edits, changes, line.upgrade)
     at += arena.put(
         at, b"Via: 1.1 pingpy\r\n" if head.minor == 1 else via_of_others(head.minor)[2:]

@@ -240,6 +240,13 @@ class LineBuffer:
                     break
                 memcpy(to + (place - start), cython.address(word), 8)
                 place += 8
+            if (
+                0 < size - place < 8 <= size - start
+            ):  # the last eight once more, with the rest among them
+                memcpy(cython.address(word), source + size - 8, 8)
+                if not special(word):
+                    memcpy(to + (size - 8 - start), cython.address(word), 8)
+                    place = size
             while place < size and clean(source[place]):
                 to[place - start] = source[place]
                 place += 1
