@@ -12,7 +12,7 @@ from math import inf
 from typing import Final
 
 from master import actions
-from master.crash_loop import Backoff
+from master.crash_loop import Vacancies
 from master.drain_limits import Limits
 from master.events import Beat
 from master.life import BEATING, UNREADY, Cue, Death, Stage, UnlawfulError, Worker
@@ -54,14 +54,10 @@ class Crew:
         self.config_hash = ""
         self.workers: dict[int, Worker] = {}
         self.deaths: list[Death] = []
-        self.respawn_at: dict[int, float] = {}
-        self.reasons: dict[
-            int, tuple[float, str]
-        ] = {}  # a slot is empty for so many seconds, and why
+        self.vacancies = Vacancies(plan.min_uptime_seconds, out.jitter)
         self.drain_reason = ""
         self.polite = False  # its tunnels were asked to leave early
         self.retired_at = 0.0
-        self._backoffs: dict[int, Backoff] = {}
 
     def __repr__(self) -> str:
         stages = " ".join(f"{w.slot}:{w.stage.name}" for w in self.workers.values())
@@ -116,7 +112,7 @@ class Crew:
         if self.mode is not Mode.RETIRING:
             self.mode = Mode.DRAINING
         self.drain_reason = reason
-        self.respawn_at.clear()
+        self.vacancies.forget()
         for worker in list(self.workers.values()):
             self._drain(worker, now, limits or Limits.usual(self.plan.drain))
 
@@ -138,14 +134,14 @@ class Crew:
         taken = {w.slot for w in self.workers.values() if not w.ending and w.stage != Stage.LEAVING}
         wanted = [*self.slots, SCOUT_SLOT] if self.with_scout else self.slots
         for slot in wanted:
-            if slot not in taken and slot not in self.respawn_at:
+            if slot not in taken and slot not in self.vacancies:
                 self._spawn(slot, now)
 
     def retire(self, now: float) -> None:
         """This generation is not coming back: whoever has nothing left may go."""
         self.mode = Mode.RETIRING
         self.retired_at = now
-        self.respawn_at.clear()
+        self.vacancies.forget()
         for worker in list(self.workers.values()):
             if worker.ending:
                 continue
@@ -167,7 +163,7 @@ class Crew:
     def stop_all(self, now: float) -> None:
         """Cut what is left."""
         self.mode = Mode.RETIRING
-        self.respawn_at.clear()
+        self.vacancies.forget()
         for worker in list(self.workers.values()):
             if not worker.ending:
                 self._stop(worker, now)
@@ -175,7 +171,7 @@ class Crew:
     def kill_all(self) -> None:
         """At once."""
         self.mode = Mode.RETIRING
-        self.respawn_at.clear()
+        self.vacancies.forget()
         for worker in list(self.workers.values()):
             self._kill(worker)
 
@@ -192,7 +188,7 @@ class Crew:
             self.out.put(actions.Grow(self.number, self.listener_slots))
             self._spawn(count - 1, now)
         else:
-            self.respawn_at.pop(count, None)
+            self.vacancies.filled(count)
             self.drain_reason = "resize"
             for worker in list(self.serving_workers()):
                 if worker.slot >= count and not worker.ending:
@@ -259,13 +255,12 @@ class Crew:
                 self._abort(worker, worker.cause or f"stuck in {worker.stage.name}", now)
             elif now >= worker.drain_until:
                 self._abort(worker, "did not end its drain in time", now)
-        for slot, at in list(self.respawn_at.items()):
-            if now >= at:
-                self._spawn(slot, now)
+        for slot in self.vacancies.due(now):
+            self._spawn(slot, now)
 
     def next_deadline(self) -> float:
         """When tick() is wanted."""
-        waits = list(self.respawn_at.values())
+        waits = list(self.vacancies.until.values())
         for worker in self.workers.values():
             waits += (worker.deadline, worker.drain_until)
         return min(waits, default=inf)
@@ -288,7 +283,7 @@ class Crew:
             case control.Ready():
                 worker.move(Cue.READY)
                 worker.deadline, worker.ready_at = inf, now
-                self.reasons.pop(worker.slot, None)
+                self.vacancies.well(worker.slot)
                 if self.mode is Mode.SERVING:
                     self._go(worker, now)
                     self._rebalance()
@@ -326,7 +321,7 @@ class Crew:
         self._rebalance()
 
     def _spawn(self, slot: int, now: float) -> None:
-        self.respawn_at.pop(slot, None)
+        self.vacancies.filled(slot)
         worker = Worker(self.out.next_number(), slot, now, deadline=now + HELLO_SECONDS)
         worker.beat_at = now
         self.workers[worker.id] = worker
@@ -335,17 +330,12 @@ class Crew:
     def _schedule(self, worker: Worker, cause: str, now: float) -> None:
         if worker.slot >= self.worker_count:
             return
-        backoff = self._backoffs.setdefault(
-            worker.slot, Backoff(self.plan.min_uptime_seconds, self.out.jitter)
-        )
         lived = None if worker.ready_at is None else now - worker.ready_at
-        delay = backoff.delay_seconds(lived)
-        self.reasons[worker.slot] = (delay, cause)
+        delay = self.vacancies.died(worker.slot, cause, lived, now)
         kind = "start" if worker.ready_at is None else "crash"
         self.out.put(actions.Count("pingpy_worker_restarts_total", {"reason": kind}))
         if delay:
             self.out.log("warn", f"{self._name(worker)} is replaced in {delay:.1f} s")
-            self.respawn_at[worker.slot] = now + delay
         else:
             self._spawn(worker.slot, now)
 

@@ -87,10 +87,10 @@ def _crew(crew: Crew, estate: Estate, now: float) -> dict[str, Any]:
         ],
         "restarting": {
             str(slot): {
-                "why": crew.reasons.get(slot, (0.0, ""))[1],
+                "why": crew.vacancies.reasons.get(slot, (0.0, ""))[1],
                 "in_seconds": round(max(0.0, at - now), 1),
             }
-            for slot, at in crew.respawn_at.items()
+            for slot, at in crew.vacancies.until.items()
         },
     }
 

@@ -13,7 +13,7 @@ def status_line(phase: str, active: Crew | None, crews: Iterable[Crew]) -> str:
         return phase
     good = sum(w.accepting for w in active.serving_workers())
     parts = [f"{good}/{active.worker_count} workers"]
-    for slot, (delay, why) in sorted(active.reasons.items()):
+    for slot, (delay, why) in sorted(active.vacancies.reasons.items()):
         if slot < active.worker_count:
             who = f"slot {slot}" if slot >= 0 else "scout"
             wait = f" in {delay:.0f} s" if delay >= 1 else ""

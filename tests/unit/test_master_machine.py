@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
             return
         crews = [c for c in supervisor.crews.values() if c.mode is Mode.SERVING]
         assert crews, repr(supervisor)
-        hopeful = [c for c in crews if c.respawn_at or any(True for _ in c.serving_workers())]
+        hopeful = [c for c in crews if c.vacancies.until or any(True for _ in c.serving_workers())]
         assert hopeful, repr(supervisor)
         if not self.faults:
             assert any(w.accepting for c in crews for w in c.serving_workers()), repr(supervisor)

@@ -11,7 +11,7 @@ from master_world import PLAN, World, plan
 
 from master import checker
 from master.actions import Lend, TakeBack
-from master.crash_loop import Backoff
+from master.crash_loop import Backoff, Vacancies
 from master.life import LAWFUL, Cue, Stage, UnlawfulError, Worker
 from master.slots import home_slots, rebalance
 from master.status_line import status_line
@@ -195,3 +195,23 @@ def test_an_adopted_queue_stays_with_who_has_it():
         Worker(1, 1, 0.0, Stage.ACCEPTING, holds={1, 2}),
     ]
     assert rebalance(workers, 3, 3) == []
+
+
+def test_a_vacancy_waits_is_due_and_is_forgotten():
+    vacancies = Vacancies(5, lambda: 0.0)
+    assert vacancies.died(1, "segfault", None, 100) == 0  # the first costs nothing
+    assert (1 in vacancies, vacancies.reasons) == (False, {1: (0.0, "segfault")})
+    delay = vacancies.died(1, "again", 1, 100)
+    assert delay > 0
+    assert 1 in vacancies
+    assert vacancies.died(2, "another", None, 100) == 0  # each slot has its own count
+    assert vacancies.due(100 + delay / 2) == []
+    assert vacancies.due(100 + delay) == [1]
+    vacancies.filled(1)
+    assert vacancies.due(200) == []
+    assert vacancies.reasons[1] == (delay, "again")  # until the new one is READY
+    vacancies.well(1)
+    assert 1 not in vacancies.reasons
+    vacancies.died(1, "once more", 1, 200)
+    vacancies.forget()
+    assert 1 not in vacancies
