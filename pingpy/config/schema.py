@@ -264,7 +264,7 @@ class Timeouts(Table):
     upstream_ping: PositiveSeconds = Field(
         default=30,
         description="an HTTP/2 connection to a peer that is silent for so long is sent a PING; without an answer "
-        "within 5 s (or this time, if that is less) it is closed",
+        "within 5 s (or this time, if that is less) it is closed; amid silent calls the next comes after 305 s",
     )
     client_ping: Seconds = Field(
         default=0,

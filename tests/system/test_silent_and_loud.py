@@ -25,6 +25,11 @@ pytestmark = pytest.mark.system
 HERE = Path(__file__).parent
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
+CALL = """[[proxy.rules]]
+path = "/test.Echo/*"
+upstream = "http://127.0.0.1:{port}"
+grpc = true
+"""
 PING = b"\0\0\x08\6" + bytes(13)
 
 
@@ -167,27 +172,48 @@ def origin() -> Iterator[Any]:
         process.wait(10)
 
 
+def test_a_call_whose_client_has_nothing_to_say_lives_on(tmp_path: Path, origin: Any) -> None:
+    """`body` bounds the time between two pieces of any other body."""
+    _, port = origin
+
+    def messages() -> Iterator[bytes]:
+        yield b"one"
+        time.sleep(5)
+        yield b"two"
+
+    with (
+        Loud(tmp_path, timeouts="body = 1\n", proxy=CALL.format(port=port)) as loud,
+        grpc.insecure_channel(f"127.0.0.1:{loud.port}") as channel,
+    ):
+        echo = channel.stream_stream("/test.Echo/Bidi")
+        assert list(echo(messages(), timeout=300)) == [b"one", b"two"], loud.log()
+
+
 def test_a_long_call_to_an_origin_that_stands_still_is_ended(tmp_path: Path, origin: Any) -> None:
     process, port = origin
-    call = f'[[proxy.rules]]\npath = "/test.Echo/*"\nupstream = "http://127.0.0.1:{port}"\ngrpc = true\n'
-    with Loud(tmp_path, timeouts="upstream_ping = 1\n", proxy=call) as loud:
+    proxy = CALL.format(port=port)
+    with Loud(tmp_path, timeouts="upstream_ping = 1\n", proxy=proxy) as loud:
         options = [("grpc.enable_retries", 0)]
         with grpc.insecure_channel(f"127.0.0.1:{loud.port}", options=options) as channel:
-            over = threading.Event()
+            more, over = threading.Event(), threading.Event()
 
             def messages() -> Iterator[bytes]:
                 yield b"one"
+                more.wait(SECONDS)
+                yield b"two"
                 over.wait(SECONDS)
 
             stream = channel.stream_stream("/test.Echo/Bidi")(messages(), timeout=300)
             assert next(stream) == b"one"
-            time.sleep(2.5)  # silence alone ends nothing: the origin answers its PINGs
+            time.sleep(6)  # silence ends nothing; nor do PINGs, as too many would
             assert stream.is_active()
+            more.set()
+            assert next(stream) == b"two"
             os.kill(process.pid, signal.SIGSTOP)
             with pytest.raises(grpc.RpcError) as ended:
                 next(stream)
             over.set()
-            assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert ended.value.code() is grpc.StatusCode.UNAVAILABLE, loud.log()
         assert loud.lines(f"connection to 127.0.0.1:{port} closed: HTTP/2: no answer to a PING")
         counter = 'pingpy_violations_total{side="upstream",protocol="h2",reason="silent"}'
         assert loud.metric(counter) == 1

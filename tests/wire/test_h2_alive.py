@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -30,14 +31,28 @@ def blamed(rig: Rig, times: int = 1) -> None:
     assert rig.cells.value(Counter.C_H2_ORIGIN_SILENT) == times
 
 
-def test_a_slow_answer_is_waited_for_while_pings_are_answered(rig: Rig) -> None:
+def test_a_slow_answer_is_waited_for_when_a_ping_is_answered(rig: Rig) -> None:
+    """One: a server of gRPC would end the connection for more of them while it has nothing to say."""
     client = rig.client(GET)
     origin = H2Origin(rig)
     link, asked = origin.request()
-    origin.until(lambda: link.pings >= 3)
-    origin.answer(link, asked)
-    assert rig.response(client).body == b"ok"
+    for pings in (1, 2):
+        origin.until(lambda n=pings: link.pings == n)
+        until = time.monotonic() + 6 * PING_MS / 1000
+        origin.until(lambda u=until: time.monotonic() > u)
+        assert link.pings == pings
+        origin.answer(link, asked, b"ok", ends=False) if pings == 1 else origin.send(
+            link, asked, b"!", ends=True
+        )
+    rig.until(lambda: client.got.endswith(b"0\r\n\r\n"))
     assert rig.events.broke == []
+
+
+def test_an_origin_that_never_says_a_word_is_not_waited_for(rig: Rig) -> None:
+    client = rig.client(POST)
+    rig.until(lambda: rig.origins[0].ends)
+    assert rig.response(client).status == 504
+    blamed(rig)
 
 
 def test_an_origin_that_is_gone_ends_what_it_has_not_answered(rig: Rig) -> None:
@@ -149,3 +164,20 @@ def test_clients_are_not_asked_unless_that_is_wanted_or_without_a_stream(
         client.take()
         assert client.asked == 0
         assert not client.end.ended
+
+
+# ---- a client that has nothing to say
+
+
+def test_a_call_may_be_silent_as_long_as_a_tunnel(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(route={**GRPC, "tunnel_ms": 1500}, body_ms=100, body_rate=100)
+    client = H2Client(rig)
+    origin = H2Origin(rig)
+    call = client.request("/a.B/C", method="POST", fields=CALL, body=b"1", ends=False)
+    other = client.request("/a.B/D", method="POST", body=b"1", ends=False)
+    assert client.answer(other).status == 408
+    origin.request(whole=False)
+    origin.until(lambda: client.take() and client.answers[call].fields)
+    assert client.answers[call].get(b"grpc-status") == b"4"  # it took its time, but not for ever
+    calm = [line for line in rig.lines(2) if line.request.startswith("POST /a.B/C")]
+    assert [line.ending for line in calm] == ["client_timeout"]

@@ -9,12 +9,15 @@ from cython.cimports.worker.plane.h2_control import put_ping
 from cython.cimports.worker.plane.h2_faults import W_SILENT
 
 ANSWER_MS = cython.declare(cython.longlong, 5000)  # or `ping_ms`, where that is less
+# Servers of gRPC end a connection, with its calls, after four PINGs that come faster and have no data between them.
+CALM_MS = cython.declare(cython.longlong, 305_000)
 
 
 def begin_watch(owner):
     settings = cython.address(owner.services.settings)
     owner.ping_ms = settings.upstream_ping_ms if owner.client else settings.client_ping_ms
     owner.heard_ms = owner.connection.host.now_ms
+    owner.answer_mark = -1
     return watch(owner)
 
 
@@ -28,6 +31,7 @@ def watch(owner):
 def look_for_life(owner):
     connection = owner.connection
     now_ms: cython.longlong = connection.host.now_ms
+    patience_ms: cython.longlong
     owner.watch_due_ms = 0
     if owner.dying or not (owner.client or owner.streams):
         return 0
@@ -38,8 +42,11 @@ def look_for_life(owner):
         owner.silent = True
         owner.blame(W_SILENT)
         return connection.close()
-    if now_ms - owner.heard_ms < owner.ping_ms:
-        owner.watch_due_ms = owner.heard_ms + owner.ping_ms
+    patience_ms = owner.ping_ms
+    if owner.client and owner.streams and connection.bytes_in == owner.answer_mark:
+        patience_ms = max(CALM_MS, owner.ping_ms)
+    if now_ms - owner.heard_ms < patience_ms:
+        owner.watch_due_ms = min(owner.heard_ms + patience_ms, now_ms + owner.ping_ms)
         return owner.expect(owner.watch_due_ms)
     owner.asked = True
     put_ping(owner)

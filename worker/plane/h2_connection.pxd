@@ -93,6 +93,7 @@ cdef class H2Connection(Handler):
     cdef long long idle_due_ms, leave_due_ms, block_due_ms, blocked_due_ms
     # a sign of life (h2_alive): asked for after so long, 0 never; when to look; the last one; asked for one; there was none
     cdef long long ping_ms, watch_due_ms, heard_ms
+    cdef long long answer_mark             # bytes that had come when the last PING was answered
     cdef bint asked, silent
     cdef int charge, charged               # what pay() took last, for which h2_faults.Why; how many points lately
     cdef long long bytes_mark              # bytes that were out when the last of them was set

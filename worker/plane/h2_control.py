@@ -214,6 +214,7 @@ def take_ping(owner: H2Connection, at: cython.longlong) -> cython.int:
     """RFC 9113 6.7."""
     to: cython.longlong
     if owner.frame.flags & FLAG_ACK:
-        return 0  # it was heard (h2_alive)
+        owner.answer_mark = owner.connection.bytes_in  # that it was heard is known (h2_alive)
+        return 0
     to = room(owner, 17)
     return wrote(owner, to, put_ping_ack(owner.services.arena.view, to, at))

@@ -11,7 +11,7 @@ cdef class ClientStream(H2Stream):
     cdef bint head_only                    # the response has no body whatever its fields say
     cdef unsigned int end_error            # what the client is told when it still sends after our answer
 
-    cdef int watch_body(self) except -1
+    cdef bint patient                      # its body is that of a gRPC call (h2_client_body)
     cdef bint is_endless(self) except -1
 
 cdef class H2Downstream(H2Connection):

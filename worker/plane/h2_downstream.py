@@ -11,6 +11,7 @@ from cython.cimports.worker.plane.h1_parse import H_CHUNKED, fault_text, scan_re
 from cython.cimports.worker.plane.h1_write import BODY_CHUNKED, BODY_CLOSE
 from cython.cimports.worker.plane.h2_answers import put_informational, put_reply, put_response
 from cython.cimports.worker.plane.h2_blocks import pairs, text_end, text_memory
+from cython.cimports.worker.plane.h2_client_body import body_overdue, watch_body
 from cython.cimports.worker.plane.h2_connection import H2Connection, H2Stream
 from cython.cimports.worker.plane.h2_control import (
     pay,
@@ -48,7 +49,6 @@ from cython.cimports.worker.plane.h2_heads import (
 from cython.cimports.worker.plane.h2_tunnel import upgrade_fields
 from cython.cimports.worker.plane.record import (
     END_CLIENT_GONE,
-    END_CLIENT_TIMEOUT,
     END_DRAIN_DEADLINE,
 )
 from cython.cimports.worker.plane.request_body import request_data, request_trailers
@@ -88,24 +88,8 @@ class ClientStream(H2Stream):
             return self.tunnel.end(END_CLIENT_GONE)
         return 0 if x is None else x.client_gone(END_CLIENT_GONE)
 
-    def watch_body(self):
-        """Look at the request body's progress again in a while."""
-        self.receive_mark = self.received
-        self.receive_due_ms = self.connection.host.now_ms + self.owner.services.settings.body_ms
-        return self.owner.expect(self.receive_due_ms)
-
     def receive_overdue(self):
-        """Nothing, or too little, for `body` seconds while we were willing to read: it is the client who is slow."""
-        x: Exchange = self.exchange
-        settings = cython.address(self.owner.services.settings)
-        came: cython.longlong = self.received - self.receive_mark
-        if x is None or self.remote_done:
-            return 0
-        if self.held or self.early.bytes or x.state < X_SENT:
-            return self.watch_body()
-        if came == 0 or came * 1000 < settings.body_rate * settings.body_ms:
-            return x.refuse(408, END_CLIENT_TIMEOUT, "the request body came too slowly")
-        return self.watch_body()
+        return body_overdue(self)
 
     # ---- the response
 
@@ -257,7 +241,7 @@ class H2Downstream(H2Connection):
         if not stream.remote_done and stream.key_answer is None:
             if stream.length_left < 0:
                 x.request.flags |= H_CHUNKED
-            stream.watch_body()
+            watch_body(stream)
         # Of one length, and nobody reads it but the log.
         self.services.arena.put(x.request.start + x.request.line_size - 8, b"HTTP/2.0")
         x.request.minor = 20
