@@ -15,6 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from tls_library import OWN_NAME, TlsLibrary, chosen
+
 ROOT = Path(__file__).resolve().parent.parent
 PLANE = ROOT / "worker" / "plane"
 SCRATCH = ROOT / "build" / "plane"
@@ -58,24 +62,36 @@ def build(*, force: bool = False, sanitize: bool = False, jobs: int | None = Non
     Raises subprocess or compiler errors as they come: a plane that does not compile must stop the build.
     """
     jobs = jobs or os.cpu_count() or 1
-    flavour = f"{'sanitize' if sanitize else 'plain'} {DIMENSIONS} {sys.version}"
-    if not STAMP.exists() or STAMP.read_text() != flavour:
+    tls = chosen(PLANE)
+    python = sys.version.replace("\n", " ")
+    flavour = f"{'sanitize' if sanitize else 'plain'} {DIMENSIONS} {python}"
+    recipe = repr((FLAGS, SANITIZE, DIRECTIVES))
+    before = STAMP.read_text().split("\n") if STAMP.exists() else []
+    # What was built when only the flavour was noted had the same flags.
+    if before[:1] != [flavour] or before[2:3] not in ([], [recipe]):
         force = True
+    other_library = before[1:2] != [tls.name]
+    if other_library and not force:
+        STAMP.write_text(f"{flavour}\n\n{recipe}")  # should it fail half way, it begins again
     here = Path.cwd()
     os.chdir(ROOT)
     try:
         SCRATCH.mkdir(parents=True, exist_ok=True)
-        modules = translate(force=force, sanitize=sanitize, jobs=jobs)
-        todo = [module for module in modules if force or stale(module)]
+        if force or other_library:
+            tls.put_together(PLANE, SCRATCH)
+        modules = translate(force=force, sanitize=sanitize, jobs=jobs, tls=tls)
+        again = [module for module in modules if other_library and speaks_tls(module)]
+        todo = [module for module in modules if force or module in again or stale(module)]
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(compile_one, todo))
     finally:
         os.chdir(here)
-    STAMP.write_text(flavour)
-    return [built(module) for module in modules]
+    STAMP.write_text(f"{flavour}\n{tls.name}\n{recipe}")
+    own = PLANE / OWN_NAME
+    return [*(built(module) for module in modules), *([own] if own.exists() else [])]
 
 
-def extensions(*, sanitize: bool) -> list[Any]:
+def extensions(*, sanitize: bool, tls: TlsLibrary) -> list[Any]:
     """Every module of the plane, and how it is compiled."""
     from setuptools import Extension
 
@@ -88,17 +104,24 @@ def extensions(*, sanitize: bool) -> list[Any]:
             Extension(
                 f"worker.plane.{source.stem}",
                 [str(source.relative_to(ROOT))],
-                include_dirs=[str(PLANE)],
-                libraries=["ssl", "crypto"] if source.stem.startswith("tls") else [],
+                include_dirs=[*tls.include, str(PLANE)],
                 define_macros=told,
-                extra_compile_args=flags,
+                extra_compile_args=[*flags, *tls.compile_flags],
                 extra_link_args=SANITIZE if sanitize else [],
             )
         )
+    for module in filter(speaks_tls, found):
+        module.libraries = list(tls.libraries)
+        module.extra_link_args = [*module.extra_link_args, *tls.link_flags]
     return found
 
 
-def translate(*, force: bool, sanitize: bool, jobs: int) -> list[Any]:
+def speaks_tls(module: Any) -> bool:
+    """Whether the module calls libssl; others meet its types at most, and those are the same in each library."""
+    return str(module.name).rpartition(".")[2].startswith("tls")
+
+
+def translate(*, force: bool, sanitize: bool, jobs: int, tls: TlsLibrary) -> list[Any]:
     """Have Cython write the C of every module that is older than what it cimports."""
     from Cython.Compiler import Options
 
@@ -110,7 +133,7 @@ def translate(*, force: bool, sanitize: bool, jobs: int) -> list[Any]:
     from setuptools import Extension
 
     modules: list[Any] = cythonize(
-        extensions(sanitize=sanitize),
+        extensions(sanitize=sanitize, tls=tls),
         shared_utility_qualified_name=SHARED,
         build_dir=str(SCRATCH.relative_to(ROOT)),
         compiler_directives=DIRECTIVES,
@@ -142,12 +165,9 @@ def built(module: Any) -> Path:
 
 
 def stale(module: Any) -> bool:
-    """Whether the extension is missing or older than its C or this file."""
+    """Whether the extension is missing or older than its C."""
     target = built(module)
-    if not target.exists():
-        return True
-    newest = max(Path(name).stat().st_mtime for name in (module.sources[0], __file__))
-    return target.stat().st_mtime < newest
+    return not target.exists() or target.stat().st_mtime < Path(module.sources[0]).stat().st_mtime
 
 
 def compile_one(module: Any) -> None:

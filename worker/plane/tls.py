@@ -41,6 +41,7 @@ from cython.cimports.worker.plane.openssl import (
     pingpy_name_line,
     pingpy_peer_certificate,
 )
+from cython.cimports.worker.plane.openssl_boring import PINGPY_SHOUTS, X509_V_ERR_INVALID_CALL
 from cython.cimports.worker.plane.syscalls import (
     EAGAIN,
     ECONNRESET,
@@ -292,7 +293,7 @@ class TlsStream(Layer):
         verdict: cython.long = SSL_get_verify_result(self.ssl)
         if problem == SSL_ERROR_SSL and not self.socket_ended:
             self.failure = reason()
-            if verdict != X509_V_OK and not self.established:
+            if verdict not in (X509_V_OK, X509_V_ERR_INVALID_CALL) and not self.established:
                 why: bytes = X509_verify_cert_error_string(verdict)
                 self.failure += f" ({why.decode('ascii', 'replace')})"
         elif self.unbearable is not None:
@@ -366,4 +367,6 @@ def reason():
     if text == cython.NULL:
         return "it failed for a reason that libssl does not tell"
     said: bytes = text
+    if PINGPY_SHOUTS:
+        said = said.lower().replace(b"_", b" ")
     return said.decode("ascii", "replace")

@@ -26,6 +26,7 @@ from cython.cimports.worker.plane.openssl import (
     SSL_set_ex_data,
     TLS_method,
 )
+from cython.cimports.worker.plane.openssl_boring import pingpy_widen
 from cython.cimports.worker.plane.openssl_client import (
     SSL_SESS_CACHE_CLIENT,
     SSL_SESS_CACHE_NO_INTERNAL,
@@ -93,6 +94,7 @@ class TlsClient:
             self.context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
         )
         SSL_CTX_sess_set_new_cb(self.context, keep_session)
+        pingpy_widen(self.context)
         if verify and authorities:
             load_authorities(self.context, authorities, False)
         elif verify and not SSL_CTX_set_default_verify_paths(self.context):

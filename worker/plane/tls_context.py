@@ -53,6 +53,11 @@ from cython.cimports.worker.plane.openssl import (
     pingpy_watch_hello,
     pingpy_watch_tickets,
 )
+from cython.cimports.worker.plane.openssl_boring import (
+    pingpy_bound_sessions,
+    pingpy_keep_pair,
+    pingpy_widen,
+)
 from cython.cimports.worker.plane.tls import TlsStream, new_stream, reason
 from cython.cimports.worker.plane.tls_pem import load_authorities, load_pair
 from cython.cimports.worker.plane.tls_staple import Staples
@@ -130,11 +135,14 @@ class TlsContext:
             raise ValueError(f"no key exchange group of {groups} is to be had: {reason()}")
         SSL_CTX_set_session_id_context(self.context, mark, cython.cast(cython.uint, len(mark)))
         SSL_CTX_set_verify(self.context, self.verify, cython.NULL)
+        pingpy_widen(self.context)
         for i, (chain, key) in enumerate(certificates):
             load_pair(self.context, chain, key)
-            if i < len(staples) and staples[i] is not None:
+            if not pingpy_keep_pair(self.context):
+                raise ValueError(f"the certificate cannot be kept: {reason()}")
+            if any(staples):
                 self.staples = self.staples or Staples()
-                response, first, last = staples[i]
+                response, first, last = staples[i] or (b"", 0, 0)
                 self.staples.add(self.context, response, first, last)
         if client_ca:
             load_authorities(self.context, client_ca, True)
@@ -162,6 +170,7 @@ class TlsServer:
             bound_tickets(one, tickets)
             if tickets is not None:
                 pingpy_watch_tickets(one, on_ticket)
+                pingpy_bound_sessions(one)
 
     def __repr__(self) -> str:
         return f"<TlsServer {len(self.names)} names>"

@@ -1,25 +1,28 @@
 """What the plane was built with, and what the libssl that it meets can do: for `pingpy -V` and `pingpy doctor`."""
 
 import cython
-from cython.cimports.worker.plane.openssl import (
-    OPENSSL_VERSION,
-    ERR_clear_error,
-    OpenSSL_version,
-)
+from cython.cimports.worker.plane.openssl import ERR_clear_error
 from cython.cimports.worker.plane.openssl_facts import (
     CYTHON_HEX_VERSION,
     PINGPY_COMPILER,
     PINGPY_FLAGS,
     PINGPY_TLS_BUILT,
     pingpy_fips,
+    pingpy_libssl,
 )
 
-FIPS = {2: "in force", 1: "loaded, not in force", 0: "available, not loaded", -1: "no provider"}
+FIPS = {
+    2: "in force",
+    1: "loaded, not in force",
+    0: "available, not loaded",
+    -1: "no provider",
+    -2: "not in this build",
+}
 
 
 def libssl() -> str:
     """Its version, as it says itself."""
-    said: bytes = OpenSSL_version(OPENSSL_VERSION)
+    said: bytes = pingpy_libssl()
     return said.decode("ascii", "replace")
 
 

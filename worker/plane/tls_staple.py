@@ -6,18 +6,21 @@ from cython.cimports.worker.plane.openssl import (
     SSL,
     SSL_TLSEXT_ERR_NOACK,
     SSL_TLSEXT_ERR_OK,
-    X509,
 )
 from cython.cimports.worker.plane.openssl_staple import (
-    SSL_CTX_get0_certificate,
-    SSL_get_certificate,
+    pingpy_begin_status,
+    pingpy_free_pair,
     pingpy_give_status,
+    pingpy_last_pair,
     pingpy_watch_status,
 )
 
 
 @cython.cclass
 class Staple:
+    def __dealloc__(self):
+        pingpy_free_pair(self.certificate)
+
     def __repr__(self) -> str:
         return f"<Staple {len(self.response)} bytes>"
 
@@ -34,7 +37,11 @@ class Staples:
 
     def add(self, context, response, first, last):
         one: Staple = Staple.__new__(Staple)
-        one.certificate = SSL_CTX_get0_certificate(context)
+        one.certificate = pingpy_last_pair(
+            context, cython.cast(cython.p_const_char, response), len(response)
+        )
+        if one.certificate == cython.NULL:
+            raise ValueError("libssl has no memory for another OCSP response")
         one.response = response
         one.first = first
         one.last = last
@@ -49,12 +56,17 @@ def show(ssl: cython.pointer(SSL), argument: cython.p_void) -> cython.int:
     """The client asks for it. One that has expired since it was loaded would make clients refuse us."""
     staples: Staples = cython.cast(Staples, argument)
     one: Staple
-    certificate: cython.pointer(X509) = SSL_get_certificate(ssl)
+    good: cython.bint
+    shown: cython.bint = False
     now: cython.longlong = time(cython.NULL)
+    pingpy_begin_status(ssl)
     for one in staples.held:
-        if one.certificate == certificate and one.first <= now <= one.last:
-            if pingpy_give_status(
-                ssl, cython.cast(cython.p_const_char, one.response), len(one.response)
-            ):
-                return SSL_TLSEXT_ERR_OK
-    return SSL_TLSEXT_ERR_NOACK
+        good = one.first <= now <= one.last
+        if pingpy_give_status(
+            ssl,
+            one.certificate,
+            cython.cast(cython.p_const_char, one.response),
+            len(one.response) if good else 0,
+        ):
+            shown = True
+    return SSL_TLSEXT_ERR_OK if shown else SSL_TLSEXT_ERR_NOACK
