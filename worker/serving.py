@@ -42,6 +42,9 @@ from worker.settings import (
 )
 from worker.user_code import UserCode
 
+# Short beside the worker's own timers; longer than a busy processor's next timer, so that waiting does not set one.
+PATIENCE_MS = 10
+
 
 class Serving:
     """All of it, in one worker. Raises ConfigError where the user's code is at fault."""
@@ -91,11 +94,16 @@ class Serving:
         self._use_tls(config, plan)
         self.plane.use_routes(self.tables.table)
         self.plane.use_log(self.log)
-        self.plane.use_hooks(self.code.everywhere())
+        self._use_code()
         self.logs = LogFiles(plan, self.log.set_fd, lambda: self.log.lines_dropped)
         directory = region.directory(context.generation)
         self.directory = DirectoryWatch(directory, needed_names(resolved), self.tables.update)
         self._lag_thread: LagThread | None = None
+
+    def _use_code(self) -> None:
+        self.plane.use_hooks(self.code.everywhere())
+        if not self.code:  # its tasks and timers would have to wait
+            self.plane.be_patient(PATIENCE_MS)
 
     def _use_tls(self, config: Config, plan: Plan) -> None:
         schemes = tuple(listener.scheme for listener in plan.listeners)

@@ -150,6 +150,10 @@ class Plane(Departure):
             return False
         return True
 
+    def be_patient(self, patience_ms: cython.int) -> None:
+        """Wait so long for the next event before uvloop has its share: its round, and waking it, cost more."""
+        self.reactor.patience_ms = patience_ms
+
     def add_listener(self, fd: cython.int, number: cython.int, name: str) -> None:
         """Accept on this descriptor; it stays the caller's to close after remove_listener."""
         announced = self.announced

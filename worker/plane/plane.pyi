@@ -57,6 +57,9 @@ class Plane:
     def use_hooks(self, hooks: Any) -> None: ...
     def use_io_uring(self) -> bool:
         """Move bytes by io_uring; False where the kernel or a filter refuses it."""
+    def be_patient(self, patience_ms: int) -> None:
+        """Once ready() has found something to do, wait so long for more before it returns. For a loop that has little
+        else to do: its callbacks and timers wait too, up to twice as long."""
     def use_tls(
         self, server: TlsServer | None, schemes: Sequence[Literal["http", "https", "auto"]] = ()
     ) -> None:

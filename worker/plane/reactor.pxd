@@ -9,8 +9,9 @@ cdef class Reactor(Roster):
     cdef epoll_event events[256]
     cdef object on_fault                   # Callable[[Exception, str], None]: a handler raised
     cdef bint turning
+    cdef int patience_ms                   # how long a turn waits for events before uvloop has its share
 
-    cdef int collect(self) except -1
+    cdef int collect(self, int patience_ms) except -1
     cdef int note(self, Connection connection, unsigned int events) except -1
     cdef int read_all(self) except -1
     cdef int tell_secured(self) except -1
@@ -23,6 +24,6 @@ cdef class Reactor(Roster):
     cdef int flush_wave(self) except -1
     cdef int sent(self, Connection connection, long long shown, long long size) except -1
     cdef int fault(self, Connection connection, object error) except -1
-    cdef int turn(self) except -1
+    cdef int turn(self, int patience_ms) except -1
     cpdef bint ready(self) except? 0
     cpdef int settle_now(self) except -1

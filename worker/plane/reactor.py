@@ -55,14 +55,18 @@ class Reactor(Roster):
 
     def ready(self):
         """Do what there is to do; True when there is more and the caller should come back at once."""
-        _rounds: cython.int
+        rounds: cython.int = 0
+        until_ms: cython.longlong = 0
         if self.turning:
             return False
         self.turning = True
         try:
-            for _rounds in range(ROUNDS):
-                if not self.turn():
+            while rounds < ROUNDS or self.now_ms < until_ms:
+                if not self.turn(self.patience_ms if rounds else 0):
                     return False
+                if rounds == 0:
+                    until_ms = self.now_ms + self.patience_ms
+                rounds += 1
             return True
         finally:
             self.turning = False
@@ -78,9 +82,9 @@ class Reactor(Roster):
                     break
         return 0
 
-    def turn(self):
-        """One turn; returns whether anything was done."""
-        busy: cython.int = self.collect()
+    def turn(self, patience_ms):
+        """One turn, which waits so long for something to do; returns whether anything was done."""
+        busy: cython.int = self.collect(0 if self.dirty or self.wanted else patience_ms)
         if self.wanted:
             busy = 1
             self.read_all()
@@ -89,11 +93,13 @@ class Reactor(Roster):
         self.sweep()
         return busy or len(self.dirty) > 0 or len(self.wanted) > 0
 
-    def collect(self):
+    def collect(self, patience_ms):
         """Take what epoll says; returns whether it said anything."""
         i: cython.int
-        count: cython.int = epoll_wait(self.epoll, self.events, EVENTS, 0)
+        count: cython.int
         connection: Connection
+        with cython.nogil:  # other threads, such as the reporter's, go on
+            count = epoll_wait(self.epoll, self.events, EVENTS, patience_ms)
         self.read_clock()
         for i in range(count):
             connection = self.connections[cython.cast(cython.int, self.events[i].data.u64)]
